@@ -1,0 +1,1 @@
+"""When what runs: Prefect flows and the `tritune` command."""

@@ -1,0 +1,1 @@
+"""From the user's labelled text to checked rows, one table a split."""

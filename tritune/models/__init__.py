@@ -1,0 +1,1 @@
+"""Find, check and take apart a pretrained model."""

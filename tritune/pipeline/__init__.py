@@ -1,0 +1,1 @@
+"""The adapter between stages and DVC, the guard around a stage, and the registry."""

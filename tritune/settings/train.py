@@ -1,0 +1,56 @@
+"""How a training goes, whatever the method."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tritune.settings.section import Section
+
+Metric = Literal[
+    "accuracy",
+    "macro_f1",
+    "weighted_f1",
+    "matthews_correlation",
+    "negative_log_likelihood",
+    "expected_calibration_error",
+]
+
+
+class TrainSettings(Section):
+    """The section `train`."""
+
+    epochs: Annotated[int, Field(ge=1, le=1000)] = 3
+    batch_size: Annotated[int, Field(ge=1, le=100_000)] = 32
+    """Examples per optimizer step."""
+
+    schedule: Literal["linear", "cosine"] = "linear"
+    """How the learning rate falls to 0 after the warm-up."""
+
+    warmup_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of all steps in which the rate rises from 0."""
+
+    weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    """Not applied to norms and biases."""
+
+    max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
+    """Gradients are scaled down to this L2 norm."""
+
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    monitor: Metric = "macro_f1"
+    """Validation metric that picks the best epoch and stops the training early."""
+
+    patience: Annotated[int, Field(ge=1)] = 2
+    """Epochs without a better score before the training stops."""
+
+
+class ComputeSettings(Section):
+    """The section `compute`: what a result depends on besides data and method."""
+
+    threads: Annotated[int, Field(ge=1, le=1024)] = 1
+    """CPU threads of one training."""
+
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Of the matrix products; weights and optimizer state are fp32 in both."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: a GPU where there is one."""
