@@ -1,0 +1,140 @@
+"""What params.yaml may hold, and the sentence for everything it may not."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tritune.errors import InputError
+from tritune.settings.project import check_project, read_project, read_yaml
+
+PARAMS = Path(__file__).parents[3] / "params.yaml"
+
+
+def problems(change: Callable[[dict[str, Any]], object]) -> str:
+    content = copy.deepcopy(dict(read_yaml(PARAMS)))
+    change(content)
+    with pytest.raises(InputError) as caught:
+        check_project(content)
+    return str(caught.value)
+
+
+def problem(section: str, key: str, value: Any) -> str:
+    message = problems(lambda content: content[section].update({key: value}))
+    title, line = message.split("\n")
+    assert title == "params.yaml has 1 problem:"
+    return line.strip()
+
+
+def test_the_shipped_params_are_valid_and_name_the_three_kinds():
+    project = read_project(PARAMS)
+    assert {project.method[name].kind for name in project.methods} == {"full", "partial", "adaptive"}
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "sentence"),
+    [
+        ("train", "epochs", "three", "train.epochs: must be a whole number (got 'three')"),
+        ("train", "epochs", 0, "train.epochs: must be at least 1 and at most 1000 (got 0)"),
+        ("train", "batch_size", 2.5, "train.batch_size: must be a whole number (got 2.5)"),
+        ("train", "warmup_fration", 0.1, "train.warmup_fration: unknown key; did you mean warmup_fraction?"),
+        ("train", "monitor", "f1", None),
+        ("train", "max_grad_norm", 0, "train.max_grad_norm: must be above 0 (got 0)"),
+        ("compute", "precision", "fp8", "compute.precision: must be fp32 or bf16 (got 'fp8')"),
+        ("data", "source", "", "data.source: must not be empty (got '')"),
+        ("data", "test_fraction", 1.5, "data.test_fraction: must be above 0 and below 1 (got 1.5)"),
+        (
+            "method",
+            "full",
+            {"kind": "ful"},
+            "method.full.kind: must be full or partial or adaptive (got 'ful')",
+        ),
+        ("method", "full", {}, "method.full.kind: is missing; it must be full, partial or adaptive"),
+        (
+            "method",
+            "full",
+            {"kind": "full", "lr": "fast"},
+            "method.full.lr: must be a number or auto (got 'fast')",
+        ),
+        (
+            "method",
+            "adaptive",
+            {"kind": "adaptive", "decay": 1.5},
+            "method.adaptive.decay: must be above 0 and at most 1 (got 1.5)",
+        ),
+        (
+            "method",
+            "two-words",
+            {"kind": "full"},
+            "method: has the name 'two-words'; a method's name is letters, digits and _, a letter first: "
+            "it becomes part of stage and folder names",
+        ),
+    ],
+)
+def test_each_problem_names_key_value_and_what_is_allowed(section, key, value, sentence):
+    found = problem(section, key, value)
+    if sentence is None:
+        assert found.startswith(f"{section}.{key}: must be accuracy, macro_f1")
+    else:
+        assert found == sentence
+
+
+def test_all_problems_come_in_one_message():
+    def spoil(content: dict[str, Any]) -> None:
+        content["train"]["epochs"] = -1
+        content["method"]["full"]["hed_lr"] = 0.1
+        del content["data"]["source"]
+
+    lines = problems(spoil).split("\n")
+    assert lines == [
+        "params.yaml has 3 problems:",
+        "  data.source: is missing",
+        "  method.full.hed_lr: unknown key; did you mean head_lr?",
+        "  train.epochs: must be at least 1 and at most 1000 (got -1)",
+    ]
+
+
+def test_a_method_that_is_not_defined_is_named_with_the_closest_one():
+    message = problems(lambda content: content.update(methods=["full", "partal"]))
+    assert "methods: partal is not defined under `method`; did you mean partial?" in message
+
+
+def test_fractions_must_leave_training_rows():
+    message = problems(lambda content: content["data"].update(validation_fraction=0.6, test_fraction=0.4))
+    assert "their sum must be below 1 (got 0.6 + 0.4)" in message
+
+
+def test_a_repeated_seed_is_refused():
+    assert "seeds: must name each once (7 is repeated)" in problems(lambda c: c.update(seeds=[7, 7]))
+
+
+def test_scientific_notation_without_a_point_is_a_number(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text(
+        PARAMS.read_text().replace("    kind: full\n    lr: auto", "    kind: full\n    lr: 5e-4")
+    )
+    assert read_project(path).method["full"].lr == 5e-4
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"train: [1, 2\nx: 1", "params.yaml, line 2: not valid YAML"),
+        (b"train: {a: 1, a: 2}", 'params.yaml, line 1: not valid YAML: found duplicate key "a"'),
+        (b"- 1\n", "params.yaml: must be a mapping of sections such as `data:` and `model:`"),
+        (b"task: \xff", "params.yaml: byte 6 is not UTF-8; save the file as UTF-8"),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_where(tmp_path, content, sentence):
+    path = tmp_path / "params.yaml"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"params\.yaml") as caught:
+        read_yaml(path)
+    assert sentence in str(caught.value)
+
+
+def test_a_missing_file_says_where_to_run_the_command(tmp_path):
+    with pytest.raises(InputError, match=r"params\.yaml: no such file in .*; run the command in the project"):
+        read_project(tmp_path / "params.yaml")
