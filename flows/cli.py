@@ -1,0 +1,209 @@
+"""The `tritune` command: what a person types, and the exit code that scripts rely on.
+
+Exit codes: 0 done; 2 the user's input is wrong (one message, no traceback); 1 anything else.
+Each command's code is imported when it runs, so that a quick answer loads nothing slow.
+"""
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tritune.errors import InputError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    given = _parser().parse_args(arguments)
+    try:
+        code: int | None = given.command(given)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`); Python would complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception:
+        traceback.print_exc()
+        return 1
+    return code or 0
+
+
+def project_root(start: Path) -> Path:
+    """Return the nearest folder at or above `start` that holds dvc.yaml and params.yaml.
+
+    Raises:
+        InputError: There is none.
+    """
+    for folder in (start, *start.parents):
+        if (folder / "dvc.yaml").is_file() and (folder / "params.yaml").is_file():
+            return folder
+    raise InputError(
+        f"{start} is not inside a tritune project: no folder from here up has dvc.yaml and params.yaml; "
+        "change to your clone of the project and try again"
+    )
+
+
+def _enter_project() -> None:
+    os.chdir(project_root(Path.cwd()))
+
+
+def _run(given: argparse.Namespace) -> int:
+    _enter_project()
+    from flows.run import run
+
+    return run(report=given.report)
+
+
+def _plan(given: argparse.Namespace) -> None:
+    _enter_project()
+    from flows.plan import plan
+
+    plan(given.method or None)
+
+
+def _status(_: argparse.Namespace) -> None:
+    _enter_project()
+    from flows.status import status
+
+    status()
+
+
+def _registry(_: argparse.Namespace) -> None:
+    _enter_project()
+    from flows.registry import show
+
+    show()
+
+
+def _promote(given: argparse.Namespace) -> None:
+    _enter_project()
+    from flows.registry import promote
+
+    promote(given.version, force=given.force)
+
+
+def _rollback(_: argparse.Namespace) -> None:
+    _enter_project()
+    from flows.registry import rollback
+
+    rollback()
+
+
+def _predict(given: argparse.Namespace) -> None:
+    source = given.input and given.input.resolve()
+    target = given.output and given.output.resolve()
+    folder = Path(given.model) if given.model and Path(given.model).is_dir() else None
+    if folder is None:
+        _enter_project()
+        from tritune.pipeline.registry import materialise
+
+        folder = materialise(Path.cwd(), given.model) if given.model else Path("models/selected")
+    from flows.predict import predict
+
+    predict(
+        model=folder,
+        source=source,
+        target=target,
+        format=given.format,
+        text_column=given.text,
+        batch_size=given.batch_size,
+        all_probabilities=given.all,
+    )
+
+
+def _ui(given: argparse.Namespace) -> int:
+    _enter_project()
+    from flows.ui import ui
+
+    return ui(port=given.port)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tritune",
+        description="Fine-tune a pretrained transformer in three ways on your own labelled text, and see with "
+        "evidence which one to ship. What is trained, on what and how stands in params.yaml.",
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def add(
+        name: str, does: str, example: str, run: Callable[[argparse.Namespace], int | None]
+    ) -> argparse.ArgumentParser:
+        command = commands.add_parser(
+            name,
+            help=does,
+            description=f"{does[0].upper()}{does[1:]}.",
+            epilog=f"example:\n{example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.set_defaults(command=run)
+        return command
+
+    run = add(
+        "run",
+        "bring every stage up to date, compare the methods and register the model to ship",
+        "  tritune run",
+        _run,
+    )
+    run.add_argument("--report", action="store_true", help="show the run in the Prefect UI even if nothing is stale")
+
+    plan = add(
+        "plan",
+        "show what each method would train, at which rate, without training",
+        "  tritune plan --method partial",
+        _plan,
+    )
+    plan.add_argument(
+        "--method", action="append", metavar="NAME", help="a name from params.yaml; repeat for several (default: all)"
+    )
+
+    add("status", "show which stages are up to date, and why the others are not", "  tritune status", _status)
+    add("registry", "list the registered versions with their scores and stages", "  tritune registry", _registry)
+
+    promote = add(
+        "promote",
+        "make a registered version the champion, if it is not worse on the same test set",
+        "  tritune promote v0.0.2",
+        _promote,
+    )
+    promote.add_argument("version", metavar="VERSION", help="as `tritune registry` lists it")
+    promote.add_argument("--force", action="store_true", help="promote even if the gate says no")
+
+    add("rollback", "give the champion's place back to the version before it", "  tritune rollback", _rollback)
+
+    predict = add(
+        "predict",
+        "label new texts with a fine-tuned model",
+        "  tritune predict --model champion --input new.csv --text question --output labels.csv\n"
+        '  echo "Where is my card?" | tritune predict',
+        _predict,
+    )
+    predict.add_argument(
+        "--model",
+        metavar="MODEL",
+        help="a folder, a version (v0.0.1) or a stage (champion) of the registry (default: models/selected)",
+    )
+    predict.add_argument(
+        "--input", type=Path, metavar="FILE", help="csv, tsv, jsonl, parquet or txt (default: one text a line from stdin)"
+    )
+    predict.add_argument("--output", type=Path, metavar="FILE", help="jsonl or csv (default: stdout)")
+    predict.add_argument("--format", choices=["jsonl", "csv"], help="of the output (default: by its name, else jsonl)")
+    predict.add_argument("--text", default="text", metavar="COLUMN", help="column with the text (default: text)")
+    predict.add_argument("--batch-size", type=int, default=32, metavar="N", help="texts at a time (default: 32)")
+    predict.add_argument("--all", action="store_true", help="every label's probability, not only the likeliest")
+
+    ui = add(
+        "ui",
+        "start the Prefect UI on this machine and say where; earlier runs are there too",
+        "  tritune ui",
+        _ui,
+    )
+    ui.add_argument("--port", type=int, default=4200, metavar="N", help="a free one is taken if it is in use")
+    return parser
