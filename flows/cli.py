@@ -16,7 +16,7 @@ from tritune.errors import InputError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    given = _parser().parse_args(arguments)
+    given = command_parser().parse_args(arguments)
     try:
         code: int | None = given.command(given)
     except InputError as error:
@@ -125,7 +125,8 @@ def _ui(given: argparse.Namespace) -> int:
     return ui(port=given.port)
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands; a parsed namespace has the function to call as `command`."""
     parser = argparse.ArgumentParser(
         prog="tritune",
         description="Fine-tune a pretrained transformer in three ways on your own labelled text, and see with "
@@ -152,7 +153,9 @@ def _parser() -> argparse.ArgumentParser:
         "  tritune run",
         _run,
     )
-    run.add_argument("--report", action="store_true", help="show the run in the Prefect UI even if nothing is stale")
+    run.add_argument(
+        "--report", action="store_true", help="show the run in the Prefect UI even if nothing is stale"
+    )
 
     plan = add(
         "plan",
@@ -161,11 +164,19 @@ def _parser() -> argparse.ArgumentParser:
         _plan,
     )
     plan.add_argument(
-        "--method", action="append", metavar="NAME", help="a name from params.yaml; repeat for several (default: all)"
+        "--method",
+        action="append",
+        metavar="NAME",
+        help="a name from params.yaml; repeat for several (default: all)",
     )
 
     add("status", "show which stages are up to date, and why the others are not", "  tritune status", _status)
-    add("registry", "list the registered versions with their scores and stages", "  tritune registry", _registry)
+    add(
+        "registry",
+        "list the registered versions with their scores and stages",
+        "  tritune registry",
+        _registry,
+    )
 
     promote = add(
         "promote",
@@ -176,7 +187,9 @@ def _parser() -> argparse.ArgumentParser:
     promote.add_argument("version", metavar="VERSION", help="as `tritune registry` lists it")
     promote.add_argument("--force", action="store_true", help="promote even if the gate says no")
 
-    add("rollback", "give the champion's place back to the version before it", "  tritune rollback", _rollback)
+    add(
+        "rollback", "give the champion's place back to the version before it", "  tritune rollback", _rollback
+    )
 
     predict = add(
         "predict",
@@ -191,13 +204,24 @@ def _parser() -> argparse.ArgumentParser:
         help="a folder, a version (v0.0.1) or a stage (champion) of the registry (default: models/selected)",
     )
     predict.add_argument(
-        "--input", type=Path, metavar="FILE", help="csv, tsv, jsonl, parquet or txt (default: one text a line from stdin)"
+        "--input",
+        type=Path,
+        metavar="FILE",
+        help="csv, tsv, jsonl, parquet or txt (default: one text a line from stdin)",
     )
     predict.add_argument("--output", type=Path, metavar="FILE", help="jsonl or csv (default: stdout)")
-    predict.add_argument("--format", choices=["jsonl", "csv"], help="of the output (default: by its name, else jsonl)")
-    predict.add_argument("--text", default="text", metavar="COLUMN", help="column with the text (default: text)")
-    predict.add_argument("--batch-size", type=int, default=32, metavar="N", help="texts at a time (default: 32)")
-    predict.add_argument("--all", action="store_true", help="every label's probability, not only the likeliest")
+    predict.add_argument(
+        "--format", choices=["jsonl", "csv"], help="of the output (default: by its name, else jsonl)"
+    )
+    predict.add_argument(
+        "--text", default="text", metavar="COLUMN", help="column with the text (default: text)"
+    )
+    predict.add_argument(
+        "--batch-size", type=int, default=32, metavar="N", help="texts at a time (default: 32)"
+    )
+    predict.add_argument(
+        "--all", action="store_true", help="every label's probability, not only the likeliest"
+    )
 
     ui = add(
         "ui",
