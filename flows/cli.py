@@ -129,8 +129,8 @@ def command_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands; a parsed namespace has the function to call as `command`."""
     parser = argparse.ArgumentParser(
         prog="tritune",
-        description="Fine-tune a pretrained transformer in three ways on your own labelled text, and see with "
-        "evidence which one to ship. What is trained, on what and how stands in params.yaml.",
+        description="Fine-tune a pretrained transformer in three ways on your own labelled text, and see "
+        "with evidence which one to ship. What is trained, on what and how stands in params.yaml.",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
