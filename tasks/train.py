@@ -1,0 +1,254 @@
+"""Stage `train`: one training by a method's plan, from one seed.
+
+Reads `base`, `data/tokens` and `plans/METHOD`. Writes `checkpoints/METHOD-SEED`, which any program that knows
+transformers can load, and `histories/METHOD-SEED.parquet`. Keeps its state in scratch and goes on from there.
+"""
+
+import json
+import os
+import platform
+import resource
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from transformers import PreTrainedModel
+
+from tritune.compute import prepare_torch
+from tritune.errors import InputError
+from tritune.metrics.classification import classification_metrics
+from tritune.models.load import load_classifier
+from tritune.pipeline.context import StageContext
+from tritune.plan.tuning_plan import TuningPlan
+from tritune.settings.train import ComputeSettings, TrainSettings
+from tritune.tokens import TokensInfo, read_tokens, read_tokens_info
+from tritune.training.batches import steps_per_epoch
+from tritune.training.checkpoint import checkpoint_bytes, load_checkpoint, save_checkpoint
+from tritune.training.loop import Moment, train
+from tritune.training.optimizer import plan_optimizer
+from tritune.training.progress import EpochProgress, StepProgress, seconds_left
+from tritune.training.state import TrainingState
+from tritune.training.warning_signs import training_warnings
+
+SHARE_FOR_SAVING = 0.03
+"""Of the time, at most, that storing the state may take."""
+
+SECONDS_BETWEEN_SAVES = 10.0
+"""At least, inside an epoch."""
+
+BYTES_PER_SECOND = 200e6
+"""Assumed of the disk until the first checkpoint has been timed."""
+
+
+def run(ctx: StageContext) -> None:
+    """Train, or go on training, and write the best epoch's model.
+
+    Raises:
+        InputError: the plan is another model's, there is no such device, or the loss is not finite.
+    """
+    begun = time.monotonic()
+    method, seed = ctx.item["method"], int(ctx.item["seed"])
+    settings = TrainSettings(**ctx.params["train"])
+    compute = ComputeSettings(**ctx.params["compute"])
+    device = prepare_torch(compute)
+    tokens = ctx.input("data/tokens")
+    info = read_tokens_info(tokens)
+    if info.task != ctx.params["task"]:
+        raise InputError(
+            f"{tokens} holds the task {info.task}, but params.yaml has task: {ctx.params['task']}"
+        )
+    training, validation = read_tokens(tokens / "train.arrow"), read_tokens(tokens / "validation.arrow")
+    plan = TuningPlan.from_json((ctx.input(f"plans/{method}") / "plan.json").read_text(encoding="utf-8"))
+    base = ctx.input("base")
+    model, _ = load_classifier(base, labels=info.labels, seed=seed)
+    check_plan_fits(model, plan, method=method)
+    if model.config.pad_token_id is None:
+        model.config.pad_token_id = info.pad_token_id
+    model.to(device)
+
+    state = TrainingState(model, plan_optimizer(model, plan, weight_decay=settings.weight_decay))
+    stored = load_checkpoint(ctx.scratch / "training", state)
+    if stored is not None:
+        ctx.notes["resumed_from_step"] = state.step
+        print(f"going on from step {state.step}, where an earlier run was stopped", flush=True)
+    resumed_from, seconds_before = state.step, float(stored["seconds"]) if stored else 0.0
+    moments = train(
+        state,
+        plan,
+        training,
+        validation,
+        settings=settings,
+        precision=compute.precision,
+        device=device,
+        pad_token_id=info.pad_token_id,
+        seed=seed,
+        score=classification_metrics,
+    )
+    set_up, started = time.monotonic() - begun, time.monotonic()
+    rows = drive(
+        moments,
+        state,
+        folder=ctx.scratch / "training",
+        epochs=settings.epochs,
+        steps=settings.epochs * steps_per_epoch(training.rows, batch_size=settings.batch_size),
+        batch_size=settings.batch_size,
+        seconds_before=seconds_before,
+    )
+    seconds = time.monotonic() - started
+
+    warnings = training_warnings(
+        state.history,
+        training_labels=training.labels,
+        validation_labels=validation.labels,
+        classes=len(info.labels),
+        label_smoothing=settings.label_smoothing,
+    )
+    for warning in warnings:
+        print(f"warning: {warning}", flush=True)
+    if warnings:
+        ctx.notes["warnings"] = warnings
+    ctx.measurements.update(
+        seconds=seconds_before + seconds,
+        setup_seconds=set_up,
+        peak_memory_bytes=peak_memory_bytes(),
+        examples_per_second=rows / seconds if rows else None,
+        parameters_trainable=plan.parameters_trainable,
+        steps=state.step,
+        resumed_from_step=resumed_from,
+        device=torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+        threads=torch.get_num_threads(),
+        cpu=cpu_name(),
+    )
+    if device.type == "cuda":
+        ctx.measurements["peak_gpu_memory_bytes"] = torch.cuda.max_memory_allocated()
+    write_model(ctx.output_folder(f"checkpoints/{method}-{seed}"), model, base=base, info=info)
+    write_history(ctx.output_file(f"histories/{method}-{seed}.parquet"), state, warnings=warnings)
+
+
+def check_plan_fits(model: PreTrainedModel, plan: TuningPlan, *, method: str) -> None:
+    """Make sure that the plan gives every tensor of this model exactly one group.
+
+    Raises:
+        InputError: it does not.
+    """
+    planned = sorted(name for group in plan.groups for name in group.tensors)
+    present = sorted(name for name, _ in model.named_parameters())
+    if planned != present:
+        different = sorted(set(planned) ^ set(present)) or [
+            name for name in set(planned) if planned.count(name) > 1
+        ]
+        raise InputError(
+            f"plans/{method}/plan.json is not a plan for the model in base: they differ in {different[0]!r} "
+            f"and {len(different) - 1} more tensors; run `dvc repro prepare@{method}` to make it anew"
+        )
+
+
+def drive(
+    moments: Iterator[Moment],
+    state: TrainingState,
+    *,
+    folder: Path,
+    epochs: int,
+    steps: int,
+    batch_size: int,
+    seconds_before: float,
+) -> int:
+    """Run the training to its end, telling about it and storing its state; return the rows it saw.
+
+    The clock decides only what is printed and when the state is stored, never what is computed.
+    """
+    started = printed = saved = time.monotonic()
+    saving = checkpoint_bytes(state) / BYTES_PER_SECOND
+    first_step, rows = state.step, 0
+    for moment in moments:
+        rows += moment.rows
+        now = time.monotonic()
+        if moment.scores is not None:
+            scores = {
+                name.removeprefix("validation_") if name != "validation_loss" else name: value
+                for name, value in moment.scores.items()
+                if name not in ("epoch", "step", "learning_rate")
+            }
+            best = state.best_epoch == moment.epoch
+            print(EpochProgress(moment.epoch, epochs, scores, best), flush=True)
+            if state.stopped and moment.step < steps:
+                print(f"stopped early: no better score since epoch {state.best_epoch}", flush=True)
+        elif now - printed >= 1:
+            printed = now
+            line = StepProgress(
+                epoch=moment.epoch,
+                epochs=epochs,
+                step=moment.step,
+                steps=steps,
+                loss=state.loss_sum.item() / (moment.epoch_step * batch_size),
+                examples_per_second=rows / (now - started),
+                seconds_left=seconds_left(
+                    steps_done=moment.step,
+                    steps_in_all=steps,
+                    steps_timed=moment.step - first_step,
+                    seconds=now - started,
+                ),
+            )
+            print(line, flush=True)
+        # A short pause at an epoch's end is enough; inside, a checkpoint now and then.
+        at_least = 0.0 if moment.scores is not None else SECONDS_BETWEEN_SAVES
+        if now - saved >= max(at_least, saving / SHARE_FOR_SAVING):
+            save_checkpoint(folder, state, extra={"seconds": seconds_before + now - started})
+            saved = time.monotonic()
+            saving = saved - now
+    return rows
+
+
+def write_model(folder: Path, model: PreTrainedModel, *, base: Path, info: TokensInfo) -> None:
+    """Write a folder that holds all that is needed to classify a text: weights, config, tokenizer."""
+    for leftover in folder.iterdir():
+        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+    model.to("cpu")
+    model.config._name_or_path = ""
+    model.save_pretrained(folder)
+    for path in sorted(base.iterdir()):
+        if path.is_file() and path.name != "config.json" and ".safetensors" not in path.name:
+            shutil.copyfile(path, folder / path.name)
+    settings_path = folder / "tokenizer_config.json"
+    settings: dict[str, Any] = json.loads(settings_path.read_text("utf-8")) if settings_path.exists() else {}
+    # So that a pipeline made from this folder cuts texts where the training did.
+    settings["model_max_length"] = info.max_length
+    settings_path.write_text(
+        json.dumps(settings, indent=2, sort_keys=True, ensure_ascii=False) + "\n", "utf-8"
+    )
+
+
+def write_history(path: Path, state: TrainingState, *, warnings: list[str]) -> None:
+    """Write one row per epoch; the warnings go into the schema's metadata, as JSON under `warnings`."""
+    columns: dict[str, pa.Array] = {}
+    for name in state.history[0]:
+        kind = pa.int32() if name in ("epoch", "step") else pa.float64()
+        columns[name] = pa.array([row[name] for row in state.history], kind)
+    columns["best"] = pa.array([row["epoch"] == state.best_epoch for row in state.history], pa.bool_())
+    table = pa.table(columns).replace_schema_metadata({"warnings": json.dumps(warnings)})
+    pq.write_table(table, path)
+
+
+def peak_memory_bytes() -> int:
+    """Return the most main memory that this process has held at once."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def cpu_name() -> str:
+    """Return the processor's name as the system gives it, with the number of cores we may use."""
+    name = platform.processor() or platform.machine()
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text().splitlines():
+            if line.startswith("model name"):
+                name = line.partition(":")[2].strip()
+                break
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{name}, {cores} cores"

@@ -1,0 +1,61 @@
+"""AdamW over the groups of a tuning plan: what learns, how fast, and with what weight decay."""
+
+import torch
+from torch import nn
+from torch.optim import AdamW
+
+from tritune.plan.tuning_plan import TuningPlan
+
+
+def plan_optimizer(model: nn.Module, plan: TuningPlan, *, weight_decay: float) -> AdamW:
+    """Return the optimizer of the parameters that learn in any phase of the plan.
+
+    Frozen parameters are in no group and have no state. Each group keeps its peak rate as `peak_lr`, which
+    `set_rates` multiplies; betas and epsilon are torch's defaults (0.9, 0.999, 1e-8).
+
+    Args:
+        weight_decay: of the groups that decay; the others (norms and biases) have 0.
+    """
+    parameters = dict(model.named_parameters())
+    groups = [
+        {
+            "params": [parameters[name] for name in group.tensors],
+            "lr": group.lr,
+            "peak_lr": group.lr,
+            "weight_decay": weight_decay if group.weight_decay else 0.0,
+            "name": group.name,
+        }
+        for group in plan.groups
+        if group.lr is not None and group.tensors
+    ]
+    return AdamW(groups, fused=True)
+
+
+def set_rates(optimizer: AdamW, share: float) -> float:
+    """Set every group's rate to `share` of its peak; return the highest rate that results."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["peak_lr"] * share
+    return max(float(group["lr"]) for group in optimizer.param_groups)
+
+
+def optimizer_tensors(model: nn.Module, optimizer: AdamW) -> dict[str, torch.Tensor]:
+    """Return AdamW's state as `NAME.exp_avg`, `NAME.exp_avg_sq` and `NAME.step`, NAME the parameter's.
+
+    A parameter that has not learned yet has none. The tensors are the optimizer's own, not copies.
+    """
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    return {
+        f"{names[parameter]}.{key}": value
+        for parameter, state in optimizer.state.items()
+        for key, value in state.items()
+    }
+
+
+def restore_optimizer(model: nn.Module, optimizer: AdamW, tensors: dict[str, torch.Tensor]) -> None:
+    """Give the optimizer the state that `optimizer_tensors` returned; copies are made."""
+    parameters = dict(model.named_parameters())
+    optimizer.state.clear()
+    for name, tensor in tensors.items():
+        parameter_name, key = name.rsplit(".", 1)
+        parameter = parameters[parameter_name]
+        optimizer.state[parameter][key] = tensor.detach().clone().to(parameter.device)
