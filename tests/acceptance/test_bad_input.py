@@ -1,0 +1,253 @@
+"""What a user can get wrong, tried with the real command: one message, exit code 2, nothing half-written."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+HEADER = "text,label\n"
+ROWS = "".join(f"word{i} {label} number{i},{label}\n" for i in range(12) for label in ("a", "b"))
+
+
+@pytest.fixture(scope="module")
+def clone(make_clone, tiny_base):
+    """A clone whose data are a small valid csv and whose model is a small valid folder."""
+    clone = make_clone()
+    shutil.copytree(tiny_base, clone.folder / "base model")
+    (clone.folder / "rows.csv").write_text(HEADER + ROWS)
+    clone.set_params(
+        lambda p: (
+            p["data"].update(source="rows.csv", min_rows_per_class=2, rare_classes="error"),
+            p["model"].update(source="base model"),
+        )
+    )
+    clone.run("git", "add", "-A")
+    clone.run("git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "own data")
+    return clone
+
+
+@pytest.fixture
+def spoilt(clone):
+    """The clone, put back to its valid state afterwards."""
+    yield clone
+    clone.run("git", "checkout", "-q", "--", ".")
+    clone.run("git", "clean", "-qfd", "-e", ".venv")
+    for output in ("data", "base", "plans", "checkpoints", "histories", "evaluations", "models", "dvc.lock"):
+        path = clone.folder / output
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def params(section: str, **values) -> Callable:
+    def change(clone) -> None:
+        clone.set_params(lambda p: p[section].update(values) if section else p.update(values))
+
+    return change
+
+
+def text_file(name: str, content: str | bytes, **data) -> Callable:
+    def change(clone) -> None:
+        path = clone.folder / name
+        path.parent.mkdir(exist_ok=True, parents=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        if data:
+            clone.set_params(lambda p: p["data"].update(data))
+
+    return change
+
+
+def model_folder(change_folder: Callable[[Path], object]) -> Callable:
+    def change(clone) -> None:
+        change_folder(clone.folder / "base model")
+
+    return change
+
+
+def edit_config(folder: Path, **values) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def pickle_only(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+
+
+def cut_weights(folder: Path) -> None:
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+
+
+BEFORE_ANY_STAGE = {
+    "params missing": (lambda c: (c.folder / "params.yaml").unlink(), "params.yaml"),
+    "params not YAML": (text_file("params.yaml", "task: [1"), "params.yaml, line 1: not valid YAML"),
+    "wrong type": (params("train", epochs="three"), "train.epochs: must be a whole number (got 'three')"),
+    "typo": (params("train", lerning_rate=1), "train.lerning_rate: unknown key"),
+    "unknown method": (params("", methods=["ful"]), "methods: ful is not defined under `method`"),
+    "unknown kind": (params("method", full={"kind": "lora"}), "method.full.kind: must be full or partial"),
+    "out of range": (
+        params("method", adaptive={"kind": "adaptive", "decay": 2}),
+        "method.adaptive.decay: must be above 0 and at most 1 (got 2)",
+    ),
+    "two ways to freeze": (
+        params("method", partial={"kind": "partial", "freeze_layers": 1, "freeze_fraction": 0.5}),
+        "method.partial",
+    ),
+    "data missing": (params("data", source="nowhere.csv"), "nowhere.csv"),
+    "data of an unknown kind": (text_file("rows.xlsx", "x", source="rows.xlsx"), "rows.xlsx"),
+    "folder without splits": (text_file("splits/stuff.csv", HEADER, source="splits"), "stuff.csv"),
+    "package missing": (params("data", source="package:no_such_package/data"), "no_such_package"),
+    "hub data without revision": (params("data", source="hub:owner/name"), "hub:owner/name"),
+    "model missing": (params("model", source="no folder"), "no folder"),
+    "model without config": (model_folder(lambda f: (f / "config.json").unlink()), "config.json"),
+    "model without weights": (model_folder(lambda f: (f / "model.safetensors").unlink()), "safetensors"),
+    "model with pickled weights": (model_folder(pickle_only), "pytorch_model.bin"),
+    "model with truncated weights": (model_folder(cut_weights), "model.safetensors"),
+    "model with code of its own": (
+        model_folder(lambda f: edit_config(f, auto_map={"AutoModel": "x.Y"})),
+        "auto_map",
+    ),
+    "hub model without revision": (params("model", source="hub:owner/name@main"), "hub:owner/name@main"),
+    "no git": (lambda c: (c.folder / ".git").rename(c.folder / ".git away"), "git"),
+    "no dvc": (lambda c: (c.folder / ".dvc").rename(c.folder / ".dvc away"), "dvc"),
+    "corrupt dvc.lock": (text_file("dvc.lock", "schema: [2"), "dvc.lock"),
+    "conflicted dvc.lock": (
+        text_file("dvc.lock", "<<<<<<< HEAD\nschema: '2.0'\n=======\nschema: '2.0'\n>>>>>>> other\n"),
+        "dvc.lock",
+    ),
+    "conflicted dvc.yaml": (
+        text_file("dvc.yaml", "<<<<<<< HEAD\nstages: {}\n=======\n>>>>>>> o\n"),
+        "dvc.yaml",
+    ),
+}
+
+IN_A_STAGE = {
+    "empty table": ("ingest", text_file("rows.csv", HEADER), "rows.csv"),
+    "label column missing": ("ingest", text_file("rows.csv", "text,topic\nx,a\n"), "label"),
+    "text column missing": ("ingest", text_file("rows.csv", "body,label\nx,a\n"), "text"),
+    "one class only": ("ingest", text_file("rows.csv", HEADER + "x,a\ny,a\nz,a\n"), "class"),
+    "not UTF-8": ("ingest", text_file("rows.csv", HEADER.encode() + b"caf\xe9,a\n"), "UTF-8"),
+    "a field too many": ("ingest", text_file("rows.csv", HEADER + ROWS + "x,a,b\n"), "rows.csv"),
+    "a class with too few rows": ("ingest", text_file("rows.csv", HEADER + ROWS + "x,c\n"), "c"),
+    "malformed json line": (
+        "ingest",
+        text_file("rows.jsonl", '{"text": "x", "label": "a"}\n{"text": \n', source="rows.jsonl"),
+        "rows.jsonl",
+    ),
+    "a label missing": ("ingest", text_file("rows.csv", HEADER + ROWS + "some text,\n"), "label"),
+    "pattern without match": (
+        "prepare@partial",
+        params("method", partial={"kind": "partial", "freeze_patterns": ["*.layr.0.*"]}),
+        "*.layr.0.*",
+    ),
+    "a new head frozen": (
+        "prepare@partial",
+        params("method", partial={"kind": "partial", "freeze_patterns": ["classifier.*"]}),
+        "classifier",
+    ),
+    "more layers than the model has": (
+        "prepare@partial",
+        params("method", partial={"kind": "partial", "freeze_layers": 9}),
+        "3",
+    ),
+}
+
+
+def outputs(clone) -> set[str]:
+    names = (
+        "data",
+        "base",
+        "plans",
+        "checkpoints",
+        "histories",
+        "evaluations",
+        "metrics",
+        "results",
+        "models",
+    )
+    return {str(p.relative_to(clone.folder)) for name in names for p in (clone.folder / name).rglob("*")}
+
+
+def assert_one_clear_message(done: subprocess.CompletedProcess, names: str) -> None:
+    printed = done.stdout + done.stderr
+    assert done.returncode == 2, printed
+    assert "Traceback" not in printed
+    assert "error: " in printed
+    assert names in printed.split("error: ", 1)[1]
+
+
+@pytest.mark.parametrize("kind", BEFORE_ANY_STAGE)
+def test_it_is_refused_before_any_stage_runs(spoilt, kind):
+    change, names = BEFORE_ANY_STAGE[kind]
+    change(spoilt)
+    try:
+        done = spoilt.tritune("run")
+        assert_one_clear_message(done, names)
+        assert "Traceback" not in done.stderr
+        assert outputs(spoilt) == set()
+    finally:
+        for hidden in (".git", ".dvc"):
+            if (spoilt.folder / f"{hidden} away").exists():
+                (spoilt.folder / f"{hidden} away").rename(spoilt.folder / hidden)
+        if kind.startswith("model"):
+            spoilt.run("git", "checkout", "-q", "--", "base model")
+
+
+@pytest.mark.parametrize("kind", IN_A_STAGE)
+def test_a_stage_refuses_it_and_leaves_no_output(spoilt, kind):
+    stage, change, names = IN_A_STAGE[kind]
+    change(spoilt)
+    done = spoilt.run(sys.executable, "-m", "dvc", "repro", stage)
+    printed = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "Traceback" not in printed
+    assert names in printed.split("error: ", 1)[1]
+    assert not {p for p in outputs(spoilt) if p.startswith(("data/ingested", "plans/partial"))}
+
+
+def test_the_flow_repeats_the_stage_s_own_sentence_and_exits_with_2(spoilt):
+    text_file("rows.csv", HEADER + "x,a\ny,a\nz,a\n")(spoilt)
+    done = spoilt.tritune("run")
+    assert_one_clear_message(done, "class")
+    assert "ingest" in done.stdout + done.stderr
+
+
+def test_outside_a_project_it_says_where_to_go(spoilt, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "flows", "run"],
+        cwd=tmp_path,
+        env={**spoilt.environment, "PYTHONPATH": str(spoilt.folder)},
+        capture_output=True,
+        text=True,
+    )
+    assert_one_clear_message(done, "is not inside a tritune project")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (("predict",), "models/selected"),
+        (("predict", "--model", "champion"), "champion"),
+        (("promote", "v9.9.9"), "v9.9.9"),
+        (("rollback",), "champion"),
+        (("plan", "--method", "ful"), "ful"),
+    ],
+    ids=" ".join,
+)
+def test_a_command_without_its_subject_says_what_is_there(spoilt, arguments, names):
+    assert_one_clear_message(spoilt.tritune(*arguments, stdin="x\n"), names)
+
+
+def test_a_folder_that_cannot_be_written_is_named(spoilt):
+    (spoilt.folder / "data").write_text("in the way")
+    if os.geteuid() != 0:
+        (spoilt.folder / "data").unlink()
+        spoilt.folder.chmod(0o555)
+    try:
+        done = spoilt.tritune("run")
+    finally:
+        spoilt.folder.chmod(0o755)
+    assert_one_clear_message(done, "data" if os.geteuid() == 0 else str(spoilt.folder))
