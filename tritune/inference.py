@@ -56,14 +56,6 @@ def predict_logits(
     return in_table_order
 
 
-def probabilities_of(logits: np.ndarray) -> np.ndarray:
-    """Return [rows, classes] float64: the softmax of each row, which sums to 1."""
-    shifted = logits.astype(np.float64)
-    shifted -= shifted.max(axis=1, keepdims=True)
-    exponentials = np.exp(shifted)
-    return exponentials / exponentials.sum(axis=1, keepdims=True)
-
-
 def mean_loss_of(logits: np.ndarray, labels: np.ndarray) -> float:
     """Return the mean cross entropy of the right classes, in nats, 0 or more."""
     shifted = logits.astype(np.float64)

@@ -15,7 +15,9 @@ from torch.nn import functional as F
 from torch.nn.utils import clip_grad_norm_
 
 from tritune.errors import InputError
-from tritune.inference import mean_loss_of, predict_logits, probabilities_of
+from tritune.inference import mean_loss_of, predict_logits
+from tritune.metrics.classification import softmax
+from tritune.metrics.direction import advantage
 from tritune.plan.tuning_plan import TuningPlan
 from tritune.settings.train import TrainSettings
 from tritune.tokens import TokenTable
@@ -27,8 +29,6 @@ from tritune.training.state import TrainingState
 
 Score = Callable[[np.ndarray, np.ndarray], Mapping[str, float]]
 """From labels [rows] and probabilities [rows, classes] to every metric by name."""
-
-LOWER_IS_BETTER = {"negative_log_likelihood", "expected_calibration_error"}
 
 STEPS_BETWEEN_CHECKS = 50
 """How often the loss is looked at on the way, for not being finite. Looking makes a GPU wait."""
@@ -148,7 +148,7 @@ def train(
                 "set a lower lr for this method in params.yaml"
             )
         row["validation_loss"] = mean_loss_of(logits_array, validation.labels)
-        metrics = score(validation.labels, probabilities_of(logits_array))
+        metrics = score(validation.labels, softmax(logits_array))
         row.update({f"validation_{name}": float(value) for name, value in metrics.items()})
         mean_loss = state.loss_sum / training.rows
         close_epoch(state, row, metrics[settings.monitor], settings=settings, last=state.step == total)
@@ -164,7 +164,7 @@ def close_epoch(
     """Enter an epoch into the history, keep its weights if they are the best, and stop if it is time."""
     state.history.append(row)
     state.loss_sum = torch.zeros_like(state.loss_sum)
-    if state.best_epoch == 0 or is_better(value, than=state.best_score, metric=settings.monitor):
+    if state.best_epoch == 0 or advantage(settings.monitor, value, state.best_score) > 0:
         state.best_epoch, state.best_score = int(row["epoch"]), float(value)
         state.best_weights = None
     elif int(row["epoch"]) - state.best_epoch >= settings.patience:
@@ -180,11 +180,6 @@ def keep_best(state: TrainingState) -> None:
     if state.best_weights is not None:
         for name, tensor in state.learning_weights().items():
             tensor.copy_(state.best_weights[name])
-
-
-def is_better(value: float, *, than: float, metric: str) -> bool:
-    """Return whether a score is strictly better. Nothing is better than, or worse than, not-a-number."""
-    return value < than if metric in LOWER_IS_BETTER else value > than
 
 
 def phase_starts(plan: TuningPlan, *, total_steps: int) -> dict[int, set[str]]:
