@@ -95,10 +95,12 @@ def confusion(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
-    """Return [rows, classes] float32 probabilities, computed in float64."""
-    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    """Return [rows, classes] float32: each row's probabilities, computed in float64."""
+    shifted = logits.astype(np.float64)
+    shifted -= shifted.max(axis=1, keepdims=True)
     exponentials = np.exp(shifted)
-    return (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
+    probabilities: np.ndarray = (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
+    return probabilities
 
 
 def _matthews_correlation(labels: np.ndarray, predicted: np.ndarray) -> float:
