@@ -1,0 +1,76 @@
+"""What the data look like and what was done to them: the content of profile.json."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tritune.data.classification import Classification, Findings
+from tritune.data.rows import Row
+
+EXAMPLES = 5
+"""Row ids shown for each reason."""
+
+WHY = {
+    "blank_text": "the text is only white space",
+    "repeated": "the same text with the same label came before",
+    "conflicting_label": "the same text stands under several labels",
+    "also_in_validation": "the text is in the validation split",
+    "also_in_test": "the text is in the test split",
+    "rare_class": "the class has fewer distinct training texts than data.min_rows_per_class",
+}
+"""Texts are the same when they differ only in letter case, white space or Unicode composition."""
+
+
+def data_profile(data: Classification, *, task: str, labels_trimmed: Mapping[str, int]) -> dict[str, Any]:
+    """Return the profile, fit for JSON.
+
+    Args:
+        data: The cleaned splits.
+        task: Task family.
+        labels_trimmed: Labels that lost white space at their ends, by given split.
+    """
+    return {
+        "task": task,
+        "labels": data.labels,
+        "rows_given": data.given,
+        "splits_cut_from_train": data.cut,
+        "splits": {split: _split(rows, data.labels) for split, rows in data.splits.items()},
+        "dropped": _findings(data.dropped),
+        "dropped_classes": data.dropped_classes,
+        "noticed_and_kept": _findings(data.noticed),
+        "labels_trimmed": {split: count for split, count in labels_trimmed.items() if count},
+    }
+
+
+def quantiles(lengths: Sequence[int]) -> dict[str, int]:
+    """Return lengths by nearest rank: the smallest that at least the named share does not exceed."""
+    ordered = sorted(lengths)
+    shares = {"p05": 5, "p25": 25, "p50": 50, "p75": 75, "p95": 95, "p99": 99}
+    ranked = {name: ordered[-(-len(ordered) * share // 100) - 1] for name, share in shares.items()}
+    return {"min": ordered[0], **ranked, "max": ordered[-1]}
+
+
+def _split(rows: Sequence[Row], labels: Sequence[str]) -> dict[str, Any]:
+    count = Counter(row.label for row in rows)
+    return {
+        "rows": len(rows),
+        "distinct_texts": len({row.key for row in rows}),
+        "rows_per_label": {label: count[label] for label in labels},
+        "labels_without_rows": [label for label in labels if not count[label]],
+        "characters": quantiles([len(row.text) for row in rows]),
+    }
+
+
+def _findings(findings: Findings) -> dict[str, Any]:
+    return {
+        split: {
+            reason: {
+                "why": WHY[reason],
+                "rows": len(rows),
+                "examples": [row.id for row in rows[:EXAMPLES]],
+            }
+            for reason, rows in reasons.items()
+            if rows
+        }
+        for split, reasons in findings.items()
+    }
