@@ -1,0 +1,70 @@
+from tritune.cautions import floor_caution, overfitting_caution, unfinished_caution
+
+
+def history(train: list[float], validation: list[float], score: list[float] | None = None) -> list[dict]:
+    return [
+        {
+            "epoch": i + 1,
+            "train_loss": t,
+            "validation_loss": v,
+            "validation_macro_f1": (score or [0.5] * len(train))[i],
+            "validation_negative_log_likelihood": v,
+        }
+        for i, (t, v) in enumerate(zip(train, validation, strict=True))
+    ]
+
+
+def floor(mcc: float, rows: int = 100) -> str | None:
+    return floor_caution(
+        name="full",
+        validation={"accuracy": 0.52, "matthews_correlation": mcc},
+        floor={"accuracy": 0.5},
+        rows=rows,
+        majority="travel",
+    )
+
+
+def test_a_model_near_the_majority_class_is_called_so():
+    assert floor(0.05) == (
+        "full is not clearly better than always answering 'travel': validation accuracy 0.520 against 0.500, "
+        "and a Matthews correlation of 0.050 where chance alone reaches 0.200 on 100 rows. Look at the "
+        "labels, train for longer, or try another learning rate."
+    )
+
+
+def test_a_model_clearly_above_chance_is_not():
+    assert floor(0.21) is None
+    assert floor(0.05, rows=2000) is None
+
+
+def test_overfitting_is_told_with_its_numbers():
+    assert overfitting_caution("full, seed 13,", history([0.9, 0.4, 0.1], [0.8, 0.5, 0.7])) == (
+        "full, seed 13, overfits: from epoch 2 to 3 its validation loss rises from 0.500 to 0.700 while the "
+        "training loss falls from 0.400 to 0.100. The epoch with the best score was kept; fewer epochs, a "
+        "lower rate or more frozen layers may do better."
+    )
+
+
+def test_no_overfitting_without_a_real_rise_or_without_a_falling_training_loss():
+    assert overfitting_caution("full", history([0.9, 0.4, 0.1], [0.8, 0.5, 0.51])) is None
+    assert overfitting_caution("full", history([0.9, 0.4, 0.5], [0.8, 0.5, 0.9])) is None
+    assert overfitting_caution("full", history([0.9], [0.8])) is None
+
+
+def unfinished(scores: list[float], epochs: int = 3, monitor: str = "macro_f1") -> str | None:
+    rows = history([0.5] * len(scores), scores, scores)
+    return unfinished_caution("full", rows, monitor=monitor, margin=0.01, epochs=epochs)
+
+
+def test_a_training_that_still_gains_in_its_last_epoch_is_told():
+    assert unfinished([0.5, 0.8, 0.85]) == (
+        "full was still learning when it ended: epoch 3 brought the validation macro F1 from 0.800 to 0.850. "
+        "More than 3 epochs may help."
+    )
+    assert unfinished([0.9, 0.5, 0.4], monitor="negative_log_likelihood") is not None
+
+
+def test_a_training_that_has_settled_or_stopped_early_is_not():
+    assert unfinished([0.5, 0.8, 0.805]) is None
+    assert unfinished([0.5, 0.8, 0.9], epochs=5) is None
+    assert unfinished([0.9], epochs=1) is None

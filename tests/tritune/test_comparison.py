@@ -1,0 +1,165 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tritune.comparison import Method, Training, choose, comparison_content, table_rows
+from tritune.metrics.direction import METRICS
+from tritune.settings.decide import CompareSettings
+
+WITHIN = CompareSettings(metric="macro_f1", rule="cheapest_within", margin=0.01)
+BEST = CompareSettings(metric="macro_f1", rule="best", margin=0.01)
+
+
+def method(
+    name: str,
+    *scores: float,
+    compute: float = 100.0,
+    trainable: int = 50,
+    test: float = 0.5,
+    epochs: int = 2,
+) -> Method:
+    """A method with one training per validation score, seeds from 1."""
+    trainings = [
+        Training(
+            seed=index + 1,
+            validation=dict.fromkeys(METRICS, score),
+            test=dict.fromkeys(METRICS, test),
+            epochs=epochs,
+            best_epoch=1,
+        )
+        for index, score in enumerate(scores)
+    ]
+    return Method(name, "full", trainable, 100, compute / epochs, trainings)
+
+
+def test_best_takes_the_highest_mean():
+    choice = choose([method("full", 0.90, 0.92), method("partial", 0.89, 0.94)], BEST)
+    assert (choice.method, choice.seed) == ("partial", 2)
+    assert choice.reason == (
+        "partial ships: it has the highest validation macro F1, 0.9150, mean of 2 seeds; next (full 0.9100)."
+    )
+
+
+def test_a_lower_score_is_better_where_the_metric_says_so():
+    settings = CompareSettings(metric="negative_log_likelihood", rule="best")
+    choice = choose([method("full", 0.3), method("partial", 0.2)], settings)
+    assert choice.method == "partial"
+    assert "lowest validation negative log likelihood, 0.2000" in choice.reason
+
+
+def test_the_cheapest_within_the_margin_ships():
+    choice = choose([method("full", 0.915), method("partial", 0.912, compute=38.0)], WITHIN)
+    assert choice.method == "partial"
+    assert choice.reason == (
+        "partial ships: its validation macro F1 of 0.9120 is within 0.01 of the best (full, 0.9150), and of "
+        "the methods that are it took the least compute to train, 38% of full's."
+    )
+
+
+def test_outside_the_margin_cheapness_does_not_count():
+    choice = choose([method("full", 0.915), method("partial", 0.90, compute=38.0)], WITHIN)
+    assert choice.method == "full"
+    assert choice.reason == (
+        "full ships: it has the highest validation macro F1, 0.9150; "
+        "no other is within 0.01 of it (partial 0.9000)."
+    )
+
+
+def test_the_best_ships_when_it_is_also_the_cheapest_within_the_margin():
+    choice = choose([method("full", 0.915), method("partial", 0.916, compute=38.0)], WITHIN)
+    assert choice.reason == (
+        "partial ships: it has the highest validation macro F1, 0.9160, and of the methods within 0.01 of it "
+        "(also full) it took the least compute to train."
+    )
+
+
+def test_the_margin_itself_is_within_in_spite_of_rounding():
+    assert 0.91 - 0.90 > 0.01
+    assert choose([method("full", 0.91), method("partial", 0.90, compute=1.0)], WITHIN).method == "partial"
+
+
+def test_ties_go_to_compute_then_to_parameters_then_to_the_order():
+    equal = [method("a", 0.9), method("b", 0.9, trainable=40), method("c", 0.9, trainable=40)]
+    assert choose(equal, BEST).method == "b"
+    assert choose(equal, WITHIN).method == "b"
+    cheaper = method("d", 0.9, compute=99.0)
+    assert choose([*equal, cheaper], BEST).method == "d"
+    assert choose([*equal, cheaper], BEST).reason == (
+        "d ships: no method has a better validation macro F1 (0.9000), and of those that share it "
+        "(also a, b and c) it took the least compute to train."
+    )
+    assert "and stands first in the list of methods" in choose(equal, BEST).reason
+    assert "and trained the fewest parameters" in choose(equal[:2], BEST).reason
+
+
+def test_early_stopping_makes_a_method_cheaper():
+    short = method("a", 0.9, compute=50.0, epochs=1)
+    assert short.trained_compute == 50.0
+    twice = Method("b", "full", 50, 100, 50.0, method("b", 0.9, epochs=3).trainings)
+    assert twice.trained_compute == 150.0
+
+
+def test_the_first_seed_ships_in_a_tie():
+    assert choose([method("full", 0.8, 0.9, 0.9)], BEST).seed == 2
+
+
+def test_a_single_method_ships_and_says_so():
+    assert choose([method("full", 0.9)], WITHIN).reason == (
+        "full ships as the only method compared (validation macro F1 0.9000)."
+    )
+
+
+scores = st.floats(0, 1, allow_nan=False)
+
+
+@given(
+    st.lists(st.tuples(scores, scores, st.floats(1, 100)), min_size=1, max_size=5),
+    st.lists(scores, min_size=5, max_size=5),
+    st.sampled_from([WITHIN, BEST]),
+)
+def test_test_scores_never_change_the_choice(given_methods, other_tests, settings):
+    def build(tests):
+        return [
+            method(f"m{i}", validation, compute=compute, test=test)
+            for i, ((validation, _, compute), test) in enumerate(zip(given_methods, tests, strict=False))
+        ]
+
+    ours = build([test for _, test, _ in given_methods])
+    assert choose(ours, settings) == choose(build(other_tests), settings)
+
+
+@given(st.lists(st.tuples(scores, st.floats(1, 100)), min_size=1, max_size=5))
+def test_the_chosen_is_within_the_margin_and_none_within_is_cheaper(given_methods):
+    methods = [method(f"m{i}", score, compute=c) for i, (score, c) in enumerate(given_methods)]
+    by_name = {one.name: one for one in methods}
+    chosen = by_name[choose(methods, WITHIN).method]
+    best = max(one.mean("macro_f1") for one in methods)
+    assert chosen.mean("macro_f1") >= best - 0.01 - 1e-8
+    for one in methods:
+        if one.mean("macro_f1") >= best - 0.01:
+            assert chosen.trained_compute <= one.trained_compute
+
+
+def test_content_has_means_and_spreads_by_hand():
+    methods = [method("full", 0.90, 0.94, test=0.7), method("partial", 0.5, 0.5)]
+    content = comparison_content(methods, choose(methods, BEST), BEST)
+    full = content["methods"][0]
+    assert content["chosen"] == {"method": "full", "seed": 2}
+    assert full["validation"]["macro_f1"] == pytest.approx(0.92)
+    assert full["validation_spread"]["macro_f1"]["sd"] == pytest.approx(0.02 * 2**0.5)
+    assert full["validation_spread"]["macro_f1"]["range"] == [0.90, 0.94]
+    assert full["test"]["macro_f1"] == pytest.approx(0.7)
+    assert full["trained_compute"] == 100.0
+    assert json.loads(json.dumps(content, allow_nan=False)) == content
+
+
+def test_a_single_seed_has_no_spread():
+    methods = [method("full", 0.9)]
+    content = comparison_content(methods, choose(methods, BEST), BEST)
+    assert content["methods"][0]["validation_spread"] is None
+    (row,) = table_rows(content)
+    assert row["validation_macro_f1"] == 0.9
+    assert row["validation_macro_f1_sd"] == ""
+    assert row["chosen"] == "true"

@@ -1,0 +1,230 @@
+"""Which of the methods to ship, and why, in one sentence.
+
+The choice sees validation scores and costs; test scores pass through. Pure: no files, no torch.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Any
+
+from tritune.metrics.direction import HIGHER_IS_BETTER, METRICS, advantage
+from tritune.settings.decide import CompareSettings
+from tritune.settings.train import Metric
+
+ROUNDING = 1e-9
+"""Scores this close to the margin are within it: 0.91 - 0.90 is not 0.01 in floating point."""
+
+METRIC_NAMES: dict[Metric, str] = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro F1",
+    "weighted_f1": "weighted F1",
+    "matthews_correlation": "Matthews correlation",
+    "negative_log_likelihood": "negative log likelihood",
+    "expected_calibration_error": "expected calibration error",
+}
+
+
+@dataclass(frozen=True)
+class Training:
+    """One trained and evaluated seed of a method."""
+
+    seed: int
+    validation: Mapping[Metric, float]
+    test: Mapping[Metric, float]
+    epochs: int
+    """Epochs that were run, fewer than set where the training stopped early."""
+
+    best_epoch: int
+    """The epoch, from 1, whose weights were kept."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method with all its seeds."""
+
+    name: str
+    kind: str
+    parameters_trainable: int
+    parameters_total: int
+    compute_per_epoch: float
+    """FLOP, forward and backward, padding not counted."""
+
+    trainings: Sequence[Training]
+    """At least one, in the order of `seeds`."""
+
+    @property
+    def trained_compute(self) -> float:
+        """FLOP of one training, mean over the seeds, which may stop at different epochs."""
+        return self.compute_per_epoch * fmean(training.epochs for training in self.trainings)
+
+    def mean(self, metric: Metric) -> float:
+        """Return the mean validation score."""
+        return fmean(training.validation[metric] for training in self.trainings)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The method and the seed to ship."""
+
+    method: str
+    seed: int
+    reason: str
+    """One sentence, with the numbers that decided."""
+
+
+def choose(methods: Sequence[Method], settings: CompareSettings) -> Choice:
+    """Return what to ship, by validation scores only.
+
+    Equal scores (rule `best`) and all methods within the margin (rule `cheapest_within`) are ranked by
+    trained compute, then by trainable parameters, then by the order given. Of the chosen method the seed
+    with the best validation score ships; the first one in a tie.
+
+    Args:
+        methods: At least one, each with the same seeds.
+    """
+    metric = settings.metric
+    best = max(methods, key=lambda method: advantage(metric, method.mean(metric), 0.0))
+    margin = settings.margin if settings.rule == "cheapest_within" else 0.0
+    tolerance = ROUNDING if settings.rule == "cheapest_within" else 0.0
+    candidates = [
+        method
+        for method in methods
+        if advantage(metric, best.mean(metric), method.mean(metric)) <= margin + tolerance
+    ]
+    # min and max keep the first of equals, so the order of `methods` decides last.
+    chosen = min(candidates, key=lambda method: (method.trained_compute, method.parameters_trainable))
+    training = max(chosen.trainings, key=lambda training: advantage(metric, training.validation[metric], 0.0))
+    return Choice(chosen.name, training.seed, _reason(methods, candidates, best, chosen, settings))
+
+
+def comparison_content(
+    methods: Sequence[Method], choice: Choice, settings: CompareSettings
+) -> dict[str, Any]:
+    """Return the comparison, fit for JSON: the choice and every method's scores, means and spreads.
+
+    A spread is `{"sd": sample standard deviation, "range": [lowest, highest]}`, null for a single seed.
+    """
+    return {
+        "metric": settings.metric,
+        "rule": settings.rule,
+        "margin": settings.margin,
+        "chosen": {"method": choice.method, "seed": choice.seed},
+        "reason": choice.reason,
+        "methods": [_method_content(method) for method in methods],
+    }
+
+
+def table_rows(content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return one flat row per method of `comparison_content`, for a csv; all rows have the same keys."""
+    rows = []
+    for method in content["methods"]:
+        row = {
+            "method": method["method"],
+            "kind": method["kind"],
+            "chosen": str(method["method"] == content["chosen"]["method"]).lower(),
+            "seeds": len(method["seeds"]),
+            **{key: method[key] for key in ("parameters_trainable", "parameters_total", "trained_compute")},
+        }
+        for split in ("validation", "test"):
+            for metric in METRICS:
+                spread = method[f"{split}_spread"]
+                row[f"{split}_{metric}"] = method[split][metric]
+                row[f"{split}_{metric}_sd"] = spread[metric]["sd"] if spread else ""
+        rows.append(row)
+    return rows
+
+
+def _method_content(method: Method) -> dict[str, Any]:
+    content: dict[str, Any] = {
+        "method": method.name,
+        "kind": method.kind,
+        "parameters_trainable": method.parameters_trainable,
+        "parameters_total": method.parameters_total,
+        "trained_compute": method.trained_compute,
+        "seeds": [
+            {
+                "seed": training.seed,
+                "epochs": training.epochs,
+                "best_epoch": training.best_epoch,
+                "validation": dict(training.validation),
+                "test": dict(training.test),
+            }
+            for training in method.trainings
+        ],
+    }
+    for split in ("validation", "test"):
+        scores = {metric: [getattr(one, split)[metric] for one in method.trainings] for metric in METRICS}
+        content[split] = {metric: fmean(values) for metric, values in scores.items()}
+        content[f"{split}_spread"] = (
+            {m: {"sd": stdev(values), "range": [min(values), max(values)]} for m, values in scores.items()}
+            if len(method.trainings) > 1
+            else None
+        )
+    return content
+
+
+def _reason(
+    methods: Sequence[Method],
+    candidates: Sequence[Method],
+    best: Method,
+    chosen: Method,
+    settings: CompareSettings,
+) -> str:
+    metric, name = settings.metric, METRIC_NAMES[settings.metric]
+    seeds = len(chosen.trainings)
+    over = f", mean of {seeds} seeds" if seeds > 1 else ""
+    score = f"{chosen.mean(metric):.4f}"
+    most = "highest" if HIGHER_IS_BETTER[metric] else "lowest"
+    others = [method for method in methods if method is not chosen]
+    if not others:
+        return f"{chosen.name} ships as the only method compared (validation {name} {score}{over})."
+    if settings.rule == "best" and len(candidates) > 1:
+        equals = _listing([method.name for method in candidates if method is not chosen])
+        return (
+            f"{chosen.name} ships: no method has a better validation {name} ({score}{over}), and of those "
+            f"that share it (also {equals}) it took {_least(candidates, chosen)}."
+        )
+    if chosen is best and (settings.rule == "best" or len(candidates) == 1):
+        second = max(others, key=lambda method: advantage(metric, method.mean(metric), 0.0))
+        ending = (
+            f"no other is within {settings.margin:g} of it" if settings.rule == "cheapest_within" else "next"
+        )
+        return (
+            f"{chosen.name} ships: it has the {most} validation {name}, {score}{over}; "
+            f"{ending} ({second.name} {second.mean(metric):.4f})."
+        )
+    if chosen is best:
+        others_within = _listing([method.name for method in candidates if method is not chosen])
+        return (
+            f"{chosen.name} ships: it has the {most} validation {name}, {score}{over}, and of the methods "
+            f"within {settings.margin:g} of it (also {others_within}) it took {_least(candidates, chosen)}."
+        )
+    return (
+        f"{chosen.name} ships: its validation {name} of {score}{over} is within {settings.margin:g} of the "
+        f"best ({best.name}, {best.mean(metric):.4f}), and of the methods that are it took "
+        f"{_least(candidates, chosen)}{_share(chosen, best)}."
+    )
+
+
+def _least(candidates: Sequence[Method], chosen: Method) -> str:
+    rivals = [method for method in candidates if method is not chosen]
+    if all(method.trained_compute > chosen.trained_compute for method in rivals):
+        return "the least compute to train"
+    if all(
+        (method.trained_compute, method.parameters_trainable)
+        > (chosen.trained_compute, chosen.parameters_trainable)
+        for method in rivals
+    ):
+        return "no more compute than any and trained the fewest parameters"
+    return "no more compute than any and stands first in the list of methods"
+
+
+def _share(chosen: Method, best: Method) -> str:
+    if not best.trained_compute > chosen.trained_compute:
+        return ""
+    return f", {100 * chosen.trained_compute / best.trained_compute:.0f}% of {best.name}'s"
+
+
+def _listing(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
