@@ -1,0 +1,35 @@
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from tritune.compute import prepare_torch
+from tritune.errors import InputError
+from tritune.settings.train import ComputeSettings
+
+
+def test_threads_are_set_and_algorithms_are_deterministic():
+    code = (
+        "from tritune.compute import prepare_torch; import torch;"
+        "from tritune.settings.train import ComputeSettings;"
+        "d = prepare_torch(ComputeSettings(threads=2, device='cpu'));"
+        "prepare_torch(ComputeSettings(threads=2, device='cpu'));"
+        "print(d, torch.get_num_threads(), torch.get_num_interop_threads(),"
+        " torch.are_deterministic_algorithms_enabled())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["cpu", "2", "1", "True"]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there(monkeypatch):
+    monkeypatch.setattr(torch, "set_num_interop_threads", lambda _: None)
+    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
+    monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda _: None)
+    with pytest.raises(InputError) as error:
+        prepare_torch(ComputeSettings(device="cuda"))
+    assert str(error.value) == (
+        f"compute.device: cuda is asked for, but torch {torch.__version__} sees no GPU; "
+        "set it to auto or cpu, or install a build of torch for your GPU"
+    )

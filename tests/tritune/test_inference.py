@@ -1,0 +1,73 @@
+"""`predict_logits` on tiny random models of the kinds that pad differently."""
+
+import math
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from tritune.inference import mean_loss_of, predict_logits
+from tritune.tokens import TokenTable
+
+SIZES = {"vocab_size": 40, "num_labels": 3, "pad_token_id": 0}
+
+
+def bert() -> torch.nn.Module:
+    from transformers import BertConfig, BertForSequenceClassification
+
+    torch.manual_seed(0)
+    config = BertConfig(
+        hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, **SIZES
+    )
+    return BertForSequenceClassification(config)
+
+
+def gpt2() -> torch.nn.Module:
+    from transformers import GPT2Config, GPT2ForSequenceClassification
+
+    torch.manual_seed(0)
+    return GPT2ForSequenceClassification(GPT2Config(n_embd=32, n_layer=2, n_head=2, n_positions=64, **SIZES))
+
+
+def table(rows: int = 30) -> TokenTable:
+    draw = np.random.RandomState(0)
+    lengths = draw.randint(1, 20, rows)
+    return TokenTable(
+        row_ids=pa.array([str(i) for i in range(rows)]),
+        tokens=draw.randint(1, 40, lengths.sum()).astype(np.int32),
+        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        labels=draw.randint(0, 3, rows).astype(np.int32),
+    )
+
+
+@pytest.mark.parametrize("make", [bert, gpt2])
+def test_padding_changes_nothing_and_rows_stay_in_order(make):
+    model, rows = make().eval(), table()
+    with torch.inference_mode():
+        alone = [model(input_ids=torch.tensor(rows.row(i)[None]).long()).logits[0] for i in range(rows.rows)]
+    for batch_size in (1, 7, 64):
+        together = predict_logits(model, rows, pad_token_id=0, batch_size=batch_size)
+        assert together.dtype == np.float32
+        np.testing.assert_allclose(together, torch.stack(alone).numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_dropout_is_off_and_every_module_gets_its_mode_back():
+    model = bert().train()
+    model.bert.embeddings.eval()
+    before = [module.training for module in model.modules()]
+    first = predict_logits(model, table(), pad_token_id=0)
+    assert np.array_equal(first, predict_logits(model, table(), pad_token_id=0))
+    assert [module.training for module in model.modules()] == before
+
+
+def test_no_rows_no_answers():
+    rows = table().__class__(pa.array([], pa.string()), *(np.zeros(n, dtype=np.int64) for n in (0, 1, 0)))
+    assert len(predict_logits(bert(), rows, pad_token_id=0)) == 0
+
+
+def test_the_mean_loss_by_hand():
+    logits = np.array([[0.0, 0.0], [math.log(3), 0.0]], dtype=np.float32)
+    expected = (math.log(2) + math.log(4 / 3)) / 2
+    assert mean_loss_of(logits, np.array([1, 0])) == pytest.approx(expected)
+    assert mean_loss_of(np.array([[1000.0, 0.0]]), np.array([1])) == 1000
