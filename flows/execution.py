@@ -1,0 +1,59 @@
+"""What the tasks of one flow run share: the processes it started, the screen, and how each stage ended."""
+
+import time
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flows.display import Display
+from tritune.pipeline.dag import Stage
+from tritune.pipeline.reproduce import Outcome, StageFailed, StageRunner
+
+
+@dataclass
+class Execution:
+    """One run of the pipeline. Prefect copies the context into its threads, so tasks find it there."""
+
+    root: Path
+    stages: Sequence[Stage]
+    """In an order that respects what they need, with DVC's verdicts."""
+
+    forced: Mapping[str, str]
+    """Stages whose body runs whatever DVC says, with the reason."""
+
+    display: Display
+    runner: StageRunner | None = None
+    """None until the flow run has an id, and so a folder for receipts."""
+
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    failures: dict[str, StageFailed] = field(default_factory=dict)
+    registration: Any = None
+    registration_error: Exception | None = None
+    cancelled: bool = False
+    began: float = field(default_factory=time.monotonic)
+
+    def succeeded(self, outcome: Outcome, *, seconds: float | None = None) -> None:
+        """Record how a stage became up to date, and show it."""
+        self.outcomes[outcome.stage] = outcome
+        took = "" if seconds is None else f" ({seconds:.1f} s)"
+        self.display.finished(outcome.stage, outcome.state, f"{outcome.message}{took}")
+
+    def failed(self, failure: StageFailed) -> None:
+        """Record that a stage failed, and show its own error."""
+        self.failures[failure.stage] = failure
+        self.display.finished(failure.stage, "Failed", failure.error)
+
+
+_current: ContextVar[Execution] = ContextVar("execution")
+
+
+def start(execution: Execution) -> None:
+    """Make this the execution that flow and tasks work for."""
+    _current.set(execution)
+
+
+def current() -> Execution:
+    """Return the execution that the calling flow or task works for."""
+    return _current.get()

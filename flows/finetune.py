@@ -1,0 +1,107 @@
+"""The flow: every stage of dvc.yaml, side by side where they can be, then registration.
+
+DVC decides whether a stage has work to do; Prefect decides when it runs, cancels, and shows it.
+"""
+
+import asyncio
+import contextlib
+import shutil
+
+from prefect import flow, get_run_logger, runtime
+from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State
+from prefect.exceptions import ObjectNotFound
+from prefect.futures import PrefectFuture, wait
+from prefect.states import Cancelled, Crashed
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows import summary
+from flows.execution import Execution, current
+from flows.register import register
+from flows.stage import stage
+from flows.workspace import dead_flows, remember_flow, run_folder
+from tritune.pipeline.dag import order_lock
+from tritune.pipeline.reproduce import StageRunner
+
+SECONDS_BETWEEN_LOOKS_FOR_CANCELLATION = 2.0
+
+
+@flow(name="finetune")  # type: ignore[untyped-decorator]
+async def finetune() -> list[State] | State:
+    """Bring every stage up to date, then register the model that was selected."""
+    execution = current()
+    folder = run_folder(execution.root, str(runtime.flow_run.id))
+    await _close_dead_runs(execution)
+    remember_flow(folder)
+    execution.runner = StageRunner(execution.root, receipts=folder)
+    if any(node.stale for node in execution.stages):
+        await acreate_table_artifact(
+            summary.plan_rows(execution.stages), key="plan", description="What is stale"
+        )
+    futures: dict[str, PrefectFuture] = {}
+    cancellation = asyncio.create_task(_stop_when_cancelled(execution))
+    try:
+        for node in execution.stages:
+            needs = [futures[name] for name in node.needs]
+            futures[node.name] = stage.with_options(name=node.kind).submit(node, wait_for=needs)
+        if any(node.name == "select" for node in execution.stages):
+            futures["register"] = register.submit(wait_for=list(futures.values()))
+        # In a thread, so that this loop hears of Ctrl-C and cancellation.
+        await asyncio.to_thread(wait, list(futures.values()))
+    finally:
+        cancellation.cancel()
+        execution.runner.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+    if any(outcome.state != "Cached" for outcome in execution.outcomes.values()):
+        await asyncio.to_thread(order_lock, execution.root)
+        await _publish_results(execution)
+    if execution.cancelled:
+        return Cancelled(message="cancelled; stages that were done are kept")
+    return [future.state for future in futures.values()]
+
+
+def side_by_side(workers: int) -> ThreadPoolTaskRunner:
+    """Return the task runner. Training slots are taken in a stage's process; this bounds how many wait."""
+    return ThreadPoolTaskRunner(max_workers=workers)
+
+
+async def _publish_results(execution: Execution) -> None:
+    rows = summary.comparison_rows(execution.root)
+    if rows:
+        await acreate_table_artifact(rows, key="comparison", description=summary.verdict(execution.root))
+    report = execution.root / "results/report.html"
+    if report.is_file():
+        text = (
+            f"# Report\n\n{summary.verdict(execution.root)}\n\n[{report.name}]({report.as_uri()}): `{report}`"
+        )
+        await acreate_markdown_artifact(text, key="report", description="The comparison with learning curves")
+
+
+async def _stop_when_cancelled(execution: Execution) -> None:
+    """Stop the stages when somebody cancels this flow run: no worker of Prefect's is there to do so."""
+    flow_run_id = runtime.flow_run.id
+    async with get_client() as client:
+        while True:
+            await asyncio.sleep(SECONDS_BETWEEN_LOOKS_FOR_CANCELLATION)
+            # A server that does not answer right now is no reason to stop.
+            with contextlib.suppress(Exception):
+                state = (await client.read_flow_run(flow_run_id)).state
+                if state is not None and (state.is_cancelling() or state.is_cancelled()):
+                    break
+    get_run_logger().info("cancelled; stopping the stages")
+    execution.cancelled = True
+    assert execution.runner is not None
+    await asyncio.to_thread(execution.runner.stop)
+
+
+async def _close_dead_runs(execution: Execution) -> None:
+    """Mark runs whose process was killed as Crashed; they would be shown as running for ever."""
+    async with get_client() as client:
+        for flow_run_id, folder in dead_flows(execution.root):
+            with contextlib.suppress(ObjectNotFound):
+                run = await client.read_flow_run(flow_run_id)  # type: ignore[arg-type]
+                if run.state is None or not run.state.is_final():
+                    ended = Crashed(message="the process died (kill -9, reboot)")
+                    await client.set_flow_run_state(run.id, ended, force=True)
+            shutil.rmtree(folder, ignore_errors=True)

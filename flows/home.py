@@ -1,0 +1,55 @@
+"""What Prefect is told before it is imported: its home is the project, no telemetry, which server to use."""
+
+import json
+import os
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+SERVER_RECORD = "server.json"
+"""In Prefect's home: where the server that `tritune ui` started listens."""
+
+
+def prepare_environment(root: Path, *, find_server: bool = True) -> None:
+    """Set what the user has not set. Call it before anything imports prefect.
+
+    A run uses, in this order: the server that PREFECT_API_URL names, the one that `tritune ui` started here,
+    or one of its own that ends with the run.
+    """
+    defaults = {
+        "PREFECT_HOME": str(root / ".prefect"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
+        # Its first start makes the database; 20 seconds are not always enough for that.
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+        # The terminal shows the run in its own words; Prefect's log has every line.
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+    }
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
+    if find_server and "PREFECT_API_URL" not in os.environ and (url := running_server()):
+        os.environ["PREFECT_API_URL"] = url
+
+
+def server_record() -> Path:
+    """Return the file in which `tritune ui` writes where its server listens."""
+    return Path(os.environ["PREFECT_HOME"]) / SERVER_RECORD
+
+
+def running_server() -> str | None:
+    """Return the API address of the server that `tritune ui` started here, if it answers."""
+    try:
+        url = str(json.loads(server_record().read_text(encoding="utf-8"))["url"])
+    except (FileNotFoundError, KeyError, json.JSONDecodeError):
+        return None
+    return url if answers(url) else None
+
+
+def answers(url: str) -> bool:
+    """Tell whether a Prefect API answers at an address such as http://127.0.0.1:4200/api."""
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=2) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError, ValueError):
+        return False

@@ -1,0 +1,134 @@
+"""`tritune run`: ask DVC first, and load Prefect only when there is work or a report is wanted."""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tritune.errors import InputError
+from tritune.pipeline.dag import Stage, read_stages
+from tritune.settings.project import Project, read_project, read_yaml
+from tritune.versions import FILE as VERSIONS_FILE
+from tritune.versions import check_versions
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from flows.execution import Execution
+
+
+def run(*, report: bool) -> int:
+    """Bring every stage up to date and register the result. Return the exit code.
+
+    Args:
+        report: Run the flow even when nothing is stale, so that Prefect shows every stage as Cached.
+
+    Raises:
+        InputError: Something the user gave is wrong; found before any work.
+    """
+    from flows.sources import stale_sources
+    from flows.workspace import only_run
+
+    root = Path.cwd()
+    project = read_project(root / "params.yaml")
+    with only_run(root):
+        forced = stale_sources(project, root=root)
+        stages = read_stages(root, forced=forced)
+        if report or any(stage.stale for stage in stages):
+            check_before_work(root, stages)
+            return _run_flow(root, stages, forced, project)
+        print(f"up to date: {len(stages)} stages have nothing to do", flush=True)
+        return _register_if_new(root, stages)
+
+
+def check_before_work(root: Path, stages: Sequence[Stage]) -> None:
+    """Find out what would fail hours later.
+
+    Raises:
+        InputError: Installed versions differ from versions.yaml, or results cannot be written.
+    """
+    from tritune.pipeline.outputs import check_writable
+
+    if (root / VERSIONS_FILE).is_file():
+        check_versions(read_yaml(root / VERSIONS_FILE))
+    check_writable((path for stage in stages if stage.stale for path in stage.outputs), root=root)
+
+
+def _register_if_new(root: Path, stages: Sequence[Stage]) -> int:
+    """Register results that plain `dvc repro` made; most of the time there is nothing to do."""
+    from flows.workspace import is_registered, mark_registered
+
+    if any(stage.name == "select" for stage in stages) and not is_registered(root):
+        from tritune.pipeline.registry import register
+
+        registration = register(root)
+        mark_registered(root)
+        print(registration.message)
+    return 0
+
+
+def _run_flow(root: Path, stages: list[Stage], forced: dict[str, str], project: Project) -> int:
+    from rich.console import Console
+
+    from flows.display import Display
+    from flows.execution import Execution, start
+    from flows.home import prepare_environment
+
+    console = Console(file=sys.stdout)
+    stale = sum(stage.stale for stage in stages)
+    console.print(f"{stale} of {len(stages)} stages may have work to do; starting", highlight=False)
+    prepare_environment(root)
+    with Display(console) as display:
+        execution = Execution(root=root, stages=stages, forced=forced, display=display)
+        start(execution)
+        try:
+            _call_flow(_workers(project))
+        except KeyboardInterrupt:
+            display.say("stopped; what is done is kept, and a training goes on where it was: tritune run")
+            return 1
+        except Exception as error:
+            # Without its server Prefect cannot report the end, but the stages may all have ended well.
+            display.say(f"Prefect could not report the run: {type(error).__name__}: {error}")
+    return _conclude(console, execution)
+
+
+def _call_flow(workers: int) -> None:
+    from flows.finetune import finetune, side_by_side
+
+    asyncio.run(finetune.with_options(task_runner=side_by_side(workers))(return_state=True))
+
+
+def _workers(project: Project) -> int:
+    """Return how many stages may be under way: all trainings that fit, and some for what comes after them."""
+    from tritune.pipeline.guard import WORK
+    from tritune.pipeline.locks import training_slots
+
+    compute = project.compute
+    slots = training_slots(threads=compute.threads, device=compute.device, folder=WORK / "slots")
+    return max(4, len(slots) + 2)
+
+
+def _conclude(console: "Console", execution: "Execution") -> int:
+    """Print the end of the run and return the exit code."""
+    from flows.summary import show_next_commands, show_results
+
+    for failure in execution.failures.values():
+        console.print(f"\nerror: {failure}", highlight=False, markup=False, soft_wrap=True)
+    for stage in execution.stages:
+        if stage.name not in execution.outcomes and stage.name not in execution.failures:
+            execution.display.finished(stage.name, "NotReady", "did not run")
+    if execution.failures:
+        return 2 if all(failure.users_error for failure in execution.failures.values()) else 1
+    if len(execution.outcomes) < len(execution.stages):
+        return 1
+    show_results(console, execution.root)
+    if execution.registration_error is not None:
+        console.print(
+            f"\nerror: {execution.registration_error}", highlight=False, markup=False, soft_wrap=True
+        )
+        return 2 if isinstance(execution.registration_error, InputError) else 1
+    if execution.registration is not None:
+        console.print(f"  registered: {execution.registration.message}", highlight=False, soft_wrap=True)
+    show_next_commands(console)
+    return 0

@@ -1,0 +1,115 @@
+"""What a run has to say at its end: one table, the verdict, and the next three commands."""
+
+import json
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from tritune.pipeline.dag import Stage
+
+MISSING = "–"
+
+
+def plan_rows(stages: Sequence[Stage]) -> list[dict[str, str]]:
+    """Return one row per stage: what DVC says of it."""
+    return [
+        {
+            "stage": stage.name,
+            "verdict": "stale" if stage.stale else "up to date",
+            "why": "; ".join(stage.reasons),
+        }
+        for stage in stages
+    ]
+
+
+def comparison_rows(root: Path) -> list[dict[str, str]]:
+    """Return one row per method, ready to show. Empty when there is no comparison."""
+    comparison = _comparison(root)
+    metric = comparison.get("metric", "")
+    return [
+        {
+            "method": f"{entry['method']} *" if entry["method"] == _chosen(comparison) else entry["method"],
+            "trainable parameters": _number(entry.get("parameters_trainable"), "{:,.0f}"),
+            "seconds": _number(_measured(root, entry["method"], "seconds", average=True), "{:,.1f}"),
+            "peak memory": _number(
+                _measured(root, entry["method"], "peak_memory_bytes"), "{:,.0f} MiB", 2**20
+            ),
+            f"validation {metric}": _number(entry.get("validation", {}).get(metric), "{:.4f}"),
+            f"test {metric}": _number(entry.get("test", {}).get(metric), "{:.4f}"),
+        }
+        for entry in comparison.get("methods", [])
+    ]
+
+
+def verdict(root: Path) -> str:
+    """Return which method was chosen and why, or nothing when there is no comparison."""
+    comparison = _comparison(root)
+    return f"{_chosen(comparison)}: {comparison.get('reason', '')}" if comparison else ""
+
+
+def show_results(console: Console, root: Path) -> None:
+    """Print the table of methods and the verdict."""
+    rows = comparison_rows(root)
+    if not rows:
+        return
+    table = Table()
+    for name in rows[0]:
+        table.add_column(name, justify="left" if name == "method" else "right")
+    for row in rows:
+        table.add_row(*map(escape, row.values()))
+    console.print(table)
+    console.print(f"* chosen: {escape(verdict(root))}", highlight=False, soft_wrap=True)
+    report = Path("results/report.html")
+    if (root / report).is_file():
+        console.print(f"  report: {report}", highlight=False, soft_wrap=True)
+
+
+def show_next_commands(console: Console) -> None:
+    """Print the three commands that a user would type next, as they work from this shell."""
+    tritune = command("tritune")
+    console.print("\nnext:", highlight=False)
+    for typed, does in (
+        (f'echo "some text" | {tritune} predict', "label new texts with the model"),
+        (f"{tritune} ui", "see this run and earlier ones in the browser"),
+        (f"{tritune} registry", "list the registered versions with their scores"),
+    ):
+        console.print(f"  {escape(typed):<48}  {does}", highlight=False, soft_wrap=True)
+
+
+def command(name: str) -> str:
+    """Return how to call a program of this environment from the user's shell, activated or not."""
+    own = Path(sys.executable).parent / name
+    if shutil.which(name) == str(own) or not own.exists():
+        return name
+    return str(own.relative_to(Path.cwd())) if own.is_relative_to(Path.cwd()) else str(own)
+
+
+def _comparison(root: Path) -> Mapping[str, Any]:
+    path = root / "results/comparison.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _chosen(comparison: Mapping[str, Any]) -> str:
+    return str(comparison.get("chosen", {}).get("method", ""))
+
+
+def _measured(root: Path, method: str, key: str, *, average: bool = False) -> float | None:
+    """Return the mean or the highest value over a method's trainings; None: not measured here."""
+    values = []
+    for path in sorted((root / "measurements").glob(f"train@{method}-*.json")):
+        value = json.loads(path.read_text(encoding="utf-8")).get(key)
+        if value is not None:
+            values.append(float(value))
+    if not values:
+        return None
+    return sum(values) / len(values) if average else max(values)
+
+
+def _number(value: float | None, shape: str, unit: float = 1) -> str:
+    return MISSING if value is None else shape.format(value / unit)

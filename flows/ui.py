@@ -1,0 +1,92 @@
+"""`tritune ui`: Prefect's server on this machine only, with the runs made here before."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NoReturn
+
+from flows.home import answers, prepare_environment, running_server, server_record
+
+HOST = "127.0.0.1"
+SECONDS_TO_START = 120.0
+
+
+def ui(*, port: int) -> int:
+    """Serve until Ctrl-C. Return the exit code.
+
+    Args:
+        port: Taken if it is free, else the system picks one.
+    """
+    prepare_environment(Path.cwd(), find_server=False)
+    if url := running_server():
+        print(f"the Prefect UI is there already: {url.removesuffix('/api')}")
+        return 0
+    port = free_port(port)
+    url = f"http://{HOST}:{port}/api"
+    record = server_record()
+    record.parent.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, _interrupt)
+    print("starting the Prefect server", flush=True)
+    with (record.parent / "server.log").open("wb") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)],
+            env={**os.environ, "PREFECT_API_URL": url, "PREFECT_UI_API_URL": url},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            if not _wait_for(server, url):
+                print(
+                    f"the Prefect server did not start; see {record.parent / 'server.log'}", file=sys.stderr
+                )
+                return 1
+            record.write_text(json.dumps({"url": url, "pid": server.pid}), encoding="utf-8")
+            print(f"Prefect UI: http://{HOST}:{port}  (Ctrl-C ends it)", flush=True)
+            return server.wait()
+        except KeyboardInterrupt:
+            print("\nended")
+            return 0
+        finally:
+            record.unlink(missing_ok=True)
+            _end(server)
+
+
+def free_port(wanted: int) -> int:
+    """Return `wanted` if nothing listens there, else a free port."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                probe.bind((HOST, port))
+                return int(probe.getsockname()[1])
+    raise OSError("no free port on the loopback interface")
+
+
+def _wait_for(server: "subprocess.Popen[bytes]", url: str) -> bool:
+    deadline = time.monotonic() + SECONDS_TO_START
+    while time.monotonic() < deadline and server.poll() is None:
+        if answers(url):
+            return True
+        time.sleep(0.2)
+    return False
+
+
+def _end(server: "subprocess.Popen[bytes]") -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(10)
+            return
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt

@@ -1,0 +1,75 @@
+"""One run per project at a time, and what the project remembers about runs."""
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from tritune.errors import InputError
+from tritune.pipeline import supervisor
+from tritune.pipeline.guard import WORK
+from tritune.pipeline.locks import Busy, held, holder
+
+_LOCK = WORK / "run.lock"
+_REGISTERED = WORK / "registered"
+
+
+@contextlib.contextmanager
+def only_run(root: Path) -> Iterator[None]:
+    """Be the only run of the project inside the block.
+
+    Raises:
+        InputError: Another one is going on.
+    """
+    try:
+        # A `tritune status` that looks at the lock holds it for a moment.
+        with held(root / _LOCK, wait_seconds=0.5):
+            yield
+    except Busy as busy:
+        raise InputError(
+            f"a run is going on in {root} (process {busy.holder}); wait until it ends, or stop it with "
+            f"`kill {busy.holder}`"
+        ) from None
+
+
+def running(root: Path) -> int | None:
+    """Return the process id of the run that is going on, or None."""
+    return holder(root / _LOCK)
+
+
+def run_folder(root: Path, flow_run_id: str) -> Path:
+    """Return the folder of one flow run: its receipts, and which process it is."""
+    return root / WORK / "runs" / flow_run_id
+
+
+def remember_flow(folder: Path) -> None:
+    """Note in a run's folder which process it is, so that a killed one can be told from a live one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "flow.json").write_text(json.dumps({"process": supervisor.signature()}), encoding="utf-8")
+
+
+def dead_flows(root: Path) -> Iterator[tuple[str, Path]]:
+    """Yield id and folder of each run that a kill or a reboot ended."""
+    for path in sorted((root / WORK / "runs").glob("*/flow.json")):
+        try:
+            process = json.loads(path.read_text(encoding="utf-8"))["process"]
+        except (json.JSONDecodeError, KeyError):
+            process = ""
+        if not process or supervisor.find(process) is None:
+            yield path.parent.name, path.parent
+
+
+def is_registered(root: Path) -> bool:
+    """Tell whether the results as they are now went through registration already."""
+    path = root / _REGISTERED
+    return path.is_file() and path.read_text() == _state(root)
+
+
+def mark_registered(root: Path) -> None:
+    """Remember that the results as they are now went through registration."""
+    (root / _REGISTERED).write_text(_state(root))
+
+
+def _state(root: Path) -> str:
+    return hashlib.sha256((root / "dvc.lock").read_bytes()).hexdigest()

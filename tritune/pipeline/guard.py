@@ -1,0 +1,165 @@
+"""What stands around a stage's body in its process, the same whoever started DVC.
+
+One live process per stage, training slots, an end with the supervisor, scratch that survives a kill, outputs
+that appear whole or not at all, and no result for inputs that changed meanwhile.
+"""
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from tritune.errors import InputError
+from tritune.pipeline.context import StageContext
+from tritune.pipeline.identity import Identity, identity_of
+from tritune.pipeline.locks import Busy, held, one_of, training_slots
+from tritune.pipeline.outputs import check_writable, move_into_place, write_provenance
+from tritune.pipeline.receipt import Receipt
+from tritune.pipeline.supervisor import end_with_supervisor
+from tritune.versions import FILE as VERSIONS_FILE
+from tritune.versions import check_versions
+
+WORK = Path(".dvc/tmp/tritune")
+"""Locks, scratch and receipts, below the project. DVC keeps it out of git."""
+
+USERS_ERROR, BUSY, INPUTS_CHANGED, TERMINATED = 2, 75, 76, 143
+"""Exit codes beside 0 and 1; a stage whose supervisor died ends with 77."""
+
+SECONDS_FOR_PREDECESSOR = 10.0
+"""How long an earlier process of the same stage may take to notice that it should end."""
+
+Body = Callable[[StageContext], None]
+
+
+def run_stage(stage: str, *, item: Mapping[str, str], load_body: Callable[[], Body]) -> int:
+    """Run one stage in this process and return the exit code.
+
+    Args:
+        stage: Its name in dvc.yaml, for example `train@partial-13`.
+        item: What the matrix varies: `method` and `seed`.
+        load_body: Imports and returns the body. Called when the environment is set and inputs are known.
+    """
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    signal.signal(signal.SIGTERM, _terminated)
+    end_with_supervisor()
+    receipt = Receipt(stage)
+    receipt.write()
+    try:
+        with held(WORK / "locks" / f"{stage}.lock", wait_seconds=SECONDS_FOR_PREDECESSOR):
+            receipt = _run_alone(stage, item=item, load_body=load_body)
+    except Busy as busy:
+        receipt = _failed(stage, BUSY, f"{stage} is already being run, by process {busy.holder}")
+    except InputError as error:
+        receipt = _failed(stage, USERS_ERROR, str(error))
+    except Exception as error:
+        if sentence := _disk_full(error):
+            receipt = _failed(stage, USERS_ERROR, sentence)
+        else:
+            traceback.print_exc()
+            text = "".join(traceback.format_exception(error)).rstrip()
+            receipt = Receipt(stage, exit_code=1, error=text)
+    receipt.write()
+    return receipt.exit_code or 0
+
+
+def _run_alone(stage: str, *, item: Mapping[str, str], load_body: Callable[[], Body]) -> Receipt:
+    root = Path.cwd()
+    identity = identity_of(stage, root=root)
+    Receipt(stage, identity.key).write()
+    check_versions(identity.recorded.get("params", {}).get(VERSIONS_FILE, {}))
+    check_writable(identity.outputs, root=root)
+    scratch = WORK / "scratch" / stage / identity.key[:16]
+    shutil.rmtree(scratch / "outputs", ignore_errors=True)
+    scratch.mkdir(parents=True, exist_ok=True)
+    context = StageContext(stage, item, identity.params, identity.inputs, identity.outputs, scratch)
+
+    with _slot(identity):
+        begun = time.monotonic()
+        load_body()(context)
+        seconds = time.monotonic() - begun
+
+    after = identity_of(stage, root=root)
+    if changed := identity.differences(after):
+        shutil.rmtree(scratch, ignore_errors=True)
+        return _failed(
+            stage,
+            INPUTS_CHANGED,
+            f"{', '.join(changed)} changed while {stage} ran; the result belongs to neither state and was "
+            "thrown away. Run it again",
+        )
+    for output in identity.outputs:
+        if (scratch / "outputs" / output).is_dir() and identity.meta.get("provenance", True):
+            write_provenance(scratch / "outputs" / output, stage=stage, recorded=identity.recorded)
+    move_into_place(identity.outputs, staging=scratch / "outputs", root=root)
+    _write_measurements(stage, context.measurements, seconds=seconds)
+    # Scratch of other keys goes too: it was kept in case the same settings came back.
+    shutil.rmtree(scratch.parent, ignore_errors=True)
+    return Receipt(stage, identity.key, exit_code=0, notes=context.notes)
+
+
+@contextlib.contextmanager
+def _slot(identity: Identity) -> Iterator[None]:
+    """Prepare the process's environment; for a training, wait for its place on the machine first."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    compute = identity.params.get("compute", {})
+    threads = int(compute.get("threads", 1))
+    for library in ("OMP", "MKL", "OPENBLAS"):
+        os.environ[f"{library}_NUM_THREADS"] = str(threads)
+    if identity.meta.get("resource") != "training":
+        yield
+        return
+    slots = training_slots(threads=threads, device=compute.get("device", "auto"), folder=WORK / "slots")
+    with one_of(slots) as slot:
+        os.environ.update(slot.environment)
+        yield
+
+
+def _write_measurements(stage: str, measured: Mapping[str, Any], *, seconds: float) -> None:
+    """Write what differs from run to run; the body's own numbers win over ours."""
+    content = {"seconds": round(seconds, 3), "peak_memory_bytes": _peak_memory_bytes(), **measured}
+    path = Path("measurements") / f"{stage}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _peak_memory_bytes() -> int:
+    """Return the most memory that this program had in use."""
+    with contextlib.suppress(OSError, IndexError):
+        # getrusage counts the parent's memory from before the exec as well.
+        return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 1024
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _failed(stage: str, code: int, error: str) -> Receipt:
+    print(f"error: {error}", file=sys.stderr, flush=True)
+    return Receipt(stage, exit_code=code, error=error)
+
+
+def _disk_full(error: BaseException) -> str | None:
+    """Return a sentence when the reason, or a reason behind it, is a full disk."""
+    cause: BaseException | None = error
+    while cause is not None:
+        number = cause.errno if isinstance(cause, OSError) else None
+        # Libraries written in Rust or C++ wrap the system's error in one of their own.
+        if number in {errno.ENOSPC, errno.EDQUOT} or "No space left on device" in str(cause):
+            return (
+                f"no space left on the disk that holds {Path.cwd()}; free some (old results in DVC's cache: "
+                "`dvc gc --workspace`), then run again: nothing half-written was left behind"
+            )
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
+def _terminated(*_: object) -> NoReturn:
+    sys.exit(TERMINATED)

@@ -1,0 +1,69 @@
+"""What DVC would record for a stage as its inputs are at this moment, under DVC's own run-cache key."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tritune.pipeline.opening import open_repository
+
+
+@dataclass(frozen=True)
+class Identity:
+    """One stage with the content of its inputs."""
+
+    key: str
+    """Name of the run-cache entry: a hash of command, dependencies, parameters and output paths."""
+
+    recorded: Mapping[str, Any]
+    """`cmd`, `deps` and `params` as dvc.lock would hold them."""
+
+    outputs: tuple[str, ...]
+    meta: Mapping[str, Any]
+    """The stage's `meta` in dvc.yaml: what says how to run it without being part of the result."""
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Each declared parameter by its key, from all parameter files."""
+        files = self.recorded.get("params", {})
+        return {key: value for content in files.values() for key, value in content.items()}
+
+    @property
+    def inputs(self) -> dict[str, Path]:
+        return {dep["path"]: Path(dep["path"]) for dep in self.recorded.get("deps", [])}
+
+    def differences(self, later: "Identity") -> list[str]:
+        """Return what changed until `later`, one short phrase each."""
+        before, after = _flat(self.recorded), _flat(later.recorded)
+        names = [name for name in dict.fromkeys([*before, *after]) if before.get(name) != after.get(name)]
+        return names or (["the outputs that dvc.yaml declares"] if self.key != later.key else [])
+
+
+def identity_of(stage: str, *, root: Path) -> Identity:
+    """Return the identity of a stage, under DVC's lock.
+
+    Raises:
+        InputError: DVC cannot read the pipeline, or an input is missing.
+    """
+    from dvc.stage.cache import _get_cache_hash
+    from dvc.stage.serialize import to_single_stage_lockfile
+
+    with open_repository(root) as repo, repo.lock:
+        loaded = repo.stage.load_one(name=stage)
+        loaded.save_deps()
+        entry = json.loads(json.dumps(to_single_stage_lockfile(loaded)))
+        outputs = tuple(out["path"] for out in entry.pop("outs", []))
+        # DVC's function changes what it is given.
+        key = _get_cache_hash(
+            {**json.loads(json.dumps(entry)), "outs": [{"path": p} for p in outputs]}, key=True
+        )
+        return Identity(key=key, recorded=entry, outputs=outputs, meta=dict(loaded.meta or {}))
+
+
+def _flat(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    named: dict[str, Any] = {"the command": recorded.get("cmd")}
+    named |= {dep["path"]: dep for dep in recorded.get("deps", [])}
+    for file, content in recorded.get("params", {}).items():
+        named |= {f"{key} in {file}": value for key, value in content.items()}
+    return named

@@ -1,0 +1,157 @@
+"""One at a time: a stage's process, a training's place on the machine. The kernel frees both on any death."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import IO
+
+SECONDS_BETWEEN_TRIES = 0.2
+
+
+class Busy(Exception):
+    """Another live process holds the lock."""
+
+    def __init__(self, path: Path, holder: str) -> None:
+        super().__init__(f"{path.name} is held by process {holder or 'unknown'}")
+        self.holder = holder
+        """What the holder wrote into the file: its process id."""
+
+
+@contextlib.contextmanager
+def held(path: Path, *, wait_seconds: float = 0.0) -> Iterator[None]:
+    """Hold an exclusive lock on `path` inside the block; the file names the process that has it.
+
+    Raises:
+        Busy: Another process held it for all of `wait_seconds`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + wait_seconds
+    while (file := _try(path)) is None:
+        if time.monotonic() >= deadline:
+            raise Busy(path, path.read_text().strip())
+        time.sleep(SECONDS_BETWEEN_TRIES)
+    try:
+        yield
+    finally:
+        file.close()
+
+
+def holder(path: Path) -> int | None:
+    """Return the id of the process that holds the lock, or None when it is free."""
+    if not path.exists():
+        return None
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            text = path.read_text().strip()
+            return int(text) if text.isdigit() else 0
+    return None
+
+
+def _try(path: Path) -> IO[str] | None:
+    file = path.open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A place where one training can run at a time."""
+
+    lock: Path
+    environment: dict[str, str]
+    """What the process that has the slot sets before it imports anything that looks for a GPU."""
+
+
+def training_slots(*, threads: int, device: str, folder: Path) -> list[Slot]:
+    """Return the machine's slots: one a GPU, else as many as the cores allow. At least one.
+
+    Args:
+        threads: CPU threads of one training.
+        device: `auto`, `cpu` or `cuda`, as in params.yaml.
+        folder: Where the CPU slots' locks lie. A GPU's lock is the user's, shared by all projects, because
+            two projects would fill the same memory.
+    """
+    gpus = visible_gpus() if device != "cpu" and torch_may_use_gpu() else []
+    if gpus:
+        shared = Path(tempfile.gettempdir()) / f"tritune-{os.getuid()}"
+        return [Slot(shared / f"gpu-{gpu}.lock", {"CUDA_VISIBLE_DEVICES": gpu}) for gpu in gpus]
+    return [Slot(folder / f"cpu-{i}.lock", {}) for i in range(max(1, usable_cores() // threads))]
+
+
+@contextlib.contextmanager
+def one_of(slots: Sequence[Slot]) -> Iterator[Slot]:
+    """Wait until a slot is free, and hold it inside the block."""
+    said = False
+    for slot in slots:
+        slot.lock.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        for slot in slots:
+            if (file := _try(slot.lock)) is not None:
+                try:
+                    yield slot
+                finally:
+                    file.close()
+                return
+        if not said:
+            print(f"waiting: {len(slots)} training{'s' if len(slots) > 1 else ''} at a time here", flush=True)
+            said = True
+        time.sleep(SECONDS_BETWEEN_TRIES)
+
+
+def usable_cores() -> int:
+    """Return how many CPU cores this process may use: its affinity, and a container's quota. At least 1."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        if quota != "max":
+            cores = min(cores, int(quota) // int(period))
+    return max(1, cores)
+
+
+def torch_may_use_gpu() -> bool:
+    """Tell whether the installed torch is built for GPUs, by its build tag."""
+    try:
+        return not metadata.version("torch").endswith("+cpu")
+    except metadata.PackageNotFoundError:
+        return False
+
+
+def visible_gpus() -> list[str]:
+    """Return the GPUs as CUDA_VISIBLE_DEVICES names them; MIG parts count as GPUs of their own."""
+    if (chosen := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return [gpu.strip() for gpu in chosen.split(",") if gpu.strip() not in {"", "-1"}]
+    if shutil.which("nvidia-smi") is None:
+        return []
+    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=60, check=False)
+    return _listed_gpus(listed.stdout) if listed.returncode == 0 else []
+
+
+def _listed_gpus(listing: str) -> list[str]:
+    """Return the names that `nvidia-smi -L` gives; a GPU that is cut into MIG parts is not one itself."""
+    gpus: list[str] = []
+    for line in listing.splitlines():
+        name = line.rpartition("UUID: ")[2].rstrip(") ")
+        if line.startswith("GPU"):
+            gpus.append(name)
+        elif "MIG" in line and name.startswith("MIG-"):
+            if gpus and gpus[-1].startswith("GPU-"):
+                gpus.pop()
+            gpus.append(name)
+    return gpus

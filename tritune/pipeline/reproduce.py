@@ -1,0 +1,273 @@
+"""One stage brought up to date by a DVC process of its own, which can be stopped with all it started.
+
+`dvc --wait-for-lock repro -s STAGE`, one process per stage: without the option, parallel stages fail after
+their work is done; without `-s`, siblings block each other; threads of one process lose each other's locks.
+"""
+
+import contextlib
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import psutil
+
+from tritune.pipeline import guard, receipt, supervisor
+from tritune.pipeline.dag import Stage
+
+SECONDS_TO_END = 10.0
+"""Between asking a stage to end and killing it."""
+
+LINES_OF_TAIL = 20
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a stage became up to date."""
+
+    stage: str
+    state: Literal["Cached", "Restored", "Completed"]
+    """Cached: nothing to do. Restored: outputs came from the run-cache. Completed: its body ran."""
+
+    message: str
+    key: str | None = None
+    """DVC's run-cache key, where the body ran."""
+
+
+class StageFailed(Exception):
+    """A stage did not become up to date."""
+
+    def __init__(self, stage: str, error: str, *, users_error: bool = False, busy: bool = False) -> None:
+        super().__init__(stage, error)
+        self.stage = stage
+        self.error = error
+        """The stage's own error, without DVC's words around it."""
+
+        self.users_error = users_error
+        """The stage ended with exit code 2: something the user gave is wrong."""
+
+        self.busy = busy
+        """Another process had the stage; trying again later may help."""
+
+        self.command = rerun_command(stage)
+        """Runs only this stage again."""
+
+    def __str__(self) -> str:
+        return f"{self.stage} failed: {self.error}\nrun only this stage again: {self.command}"
+
+
+def rerun_command(stage: str) -> str:
+    """Return what to type to run one stage again, also where the environment is not activated."""
+    folder = Path(sys.executable).parent
+    command = f"dvc repro -s {shlex.quote(stage)}"
+    if shutil.which("dvc") == str(folder / "dvc"):
+        return command
+    with contextlib.suppress(ValueError):
+        folder = folder.relative_to(Path.cwd())
+    return (
+        f'PATH="{folder}:$PATH" {command}'
+        if folder.is_absolute()
+        else f'PATH="$PWD/{folder}:$PATH" {command}'
+    )
+
+
+class StageRunner:
+    """Brings stages up to date, several at a time from different threads, until it is stopped."""
+
+    def __init__(self, root: Path, *, receipts: Path) -> None:
+        """Args:
+        root: The project.
+        receipts: A folder of this run's own, where stages say how they ended.
+        """
+        self._root = root
+        self._receipts = receipts.resolve()
+        self._receipts.mkdir(parents=True, exist_ok=True)
+        self._live: set[subprocess.Popen[str]] = set()
+        self._stopping = threading.Event()
+        self._guard = threading.Lock()
+
+    def bring_up_to_date(
+        self, stage: Stage, *, force: bool = False, emit: Callable[[str], None] = print
+    ) -> Outcome:
+        """Let DVC restore or run a stage whose needs are up to date.
+
+        Args:
+            stage: `meta.timeout` in dvc.yaml, in seconds, ends it when it takes longer.
+            force: Run the body whatever DVC knows.
+            emit: Gets each line that the stage prints, DVC's own left out.
+
+        Raises:
+            StageFailed: It failed, took too long, or was stopped.
+        """
+        (self._receipts / f"{stage.name}.json").unlink(missing_ok=True)
+        process = self._start(stage.name, force=force)
+        timed_out = threading.Event()
+        timer = self._end_after(process, stage.meta.get("timeout"), timed_out)
+        lines: list[str] = []
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if text := line.rstrip():
+                    lines = [*lines, text][-LINES_OF_TAIL:]
+                    if not _is_dvc_noise(text):
+                        emit(text)
+            code = process.wait()
+        finally:
+            self._live.discard(process)
+            if timer:
+                timer.cancel()
+        if code == 0:
+            return self._outcome(stage.name, lines)
+        if timed_out.is_set():
+            raise StageFailed(
+                stage.name, f"took longer than {stage.meta['timeout']} seconds (meta.timeout in dvc.yaml)"
+            )
+        if self._stopping.is_set():
+            raise StageFailed(stage.name, "stopped")
+        raise self._failure(stage.name, lines)
+
+    def stop(self) -> None:
+        """End every process that was started, and start no more. Returns when none is left."""
+        with self._guard:
+            self._stopping.set()
+            live = list(self._live)
+        threads = [threading.Thread(target=_end_group, args=(process,)) for process in live]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def _start(self, stage: str, *, force: bool) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "-s", stage]
+        with self._guard:
+            if self._stopping.is_set():
+                raise StageFailed(stage, "stopped before it started")
+            process = subprocess.Popen(
+                [*command, "-f"] if force else command,
+                cwd=self._root,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                start_new_session=True,
+            )
+            self._live.add(process)
+        return process
+
+    def _environment(self) -> dict[str, str]:
+        # `python` in a stage's cmd must be this interpreter, also where no environment is activated.
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+        return {
+            **os.environ,
+            "PATH": path,
+            "DVC_NO_ANALYTICS": "1",
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONIOENCODING": "utf-8",
+            receipt.VARIABLE: str(self._receipts),
+            supervisor.VARIABLE: supervisor.signature(),
+        }
+
+    def _end_after(
+        self, process: "subprocess.Popen[str]", seconds: float | None, timed_out: threading.Event
+    ) -> threading.Timer | None:
+        if seconds is None:
+            return None
+
+        def end() -> None:
+            timed_out.set()
+            _end_group(process)
+
+        timer = threading.Timer(seconds, end)
+        timer.start()
+        return timer
+
+    def _outcome(self, stage: str, lines: list[str]) -> Outcome:
+        done = receipt.read_receipt(self._receipts, stage)
+        if done is not None:
+            step = done.notes.get("resumed_from_step")
+            message = "ran" if step is None else f"resumed from step {step}"
+            return Outcome(stage, "Completed", message, done.key)
+        if any("is cached - skipping run" in line for line in lines):
+            return Outcome(stage, "Restored", "outputs came from DVC's run-cache")
+        return Outcome(stage, "Cached", "dvc.lock is current")
+
+    def _failure(self, stage: str, lines: list[str]) -> StageFailed:
+        done = receipt.read_receipt(self._receipts, stage)
+        text = "\n".join(lines)
+        if done is not None and done.exit_code is not None:
+            return StageFailed(
+                stage,
+                done.error,
+                users_error=done.exit_code == guard.USERS_ERROR,
+                busy=done.exit_code == guard.BUSY,
+            )
+        if match := re.search(r"exited with (-?\d+)", text):
+            code = int(match[1])
+            own = [line for line in lines if not _is_dvc_noise(line)]
+            error = "\n".join([_death(code), *own])
+            return StageFailed(stage, error, users_error=code == 2, busy=code == supervisor.ORPHANED)
+        busy = "is busy" in text or "Unable to acquire lock" in text
+        return StageFailed(stage, _dvc_error(lines), busy=busy)
+
+
+_NOISE = re.compile(
+    r"Running stage '|> python -m |Updating lock file|Generating lock file|To track the changes|\tgit add "
+    r"|To enable auto staging|Use `dvc push`|ERROR: failed to reproduce|Stage '.*' (didn't change|is cached)"
+    r"|Data and pipelines are up to date|\tdvc config core.autostage|To hash all"
+)
+
+
+def _is_dvc_noise(line: str) -> bool:
+    return _NOISE.match(line) is not None
+
+
+def _dvc_error(lines: list[str]) -> str:
+    """Return what DVC itself complains about, from its first error on."""
+    for number, line in enumerate(lines):
+        if line.startswith("ERROR: "):
+            return "\n".join([line.removeprefix("ERROR: "), *lines[number + 1 :]])
+    return "\n".join(lines)
+
+
+def _death(code: int) -> str:
+    number = -code if code < 0 else code - 128
+    if number == signal.SIGKILL:
+        return "its process was killed; if nobody did that, memory ran out: lower train.batch_size"
+    if 0 < number < 65:
+        with contextlib.suppress(ValueError):
+            return f"its process ended by {signal.Signals(number).name}"
+    return f"its process ended with exit code {code}"
+
+
+def _end_group(process: "subprocess.Popen[str]") -> None:
+    """End a process group: ask, wait, kill."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        deadline = time.monotonic() + SECONDS_TO_END
+        while time.monotonic() < deadline:
+            process.poll()
+            if not _group_lives(process.pid):
+                return
+            time.sleep(0.05)
+
+
+def _group_lives(group: int) -> bool:
+    """Tell whether a process of the group is left; one that waits to be reaped is not."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(ProcessLookupError, psutil.Error):
+            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                return True
+    return False
