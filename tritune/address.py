@@ -122,7 +122,6 @@ def hub_problems(source: str, *, key: str) -> Iterator[None]:
         GatedRepoError,
         HfHubHTTPError,
         LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
         RepositoryNotFoundError,
         RevisionNotFoundError,
     )
@@ -147,12 +146,12 @@ def hub_problems(source: str, *, key: str) -> Iterator[None]:
             f"{key}: {address.repository} has no revision {address.revision}; copy the hash of a commit from "
             "the repository's page, Files, History"
         ) from None
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled):
+    except (LocalEntryNotFoundError, ConnectionError):
         raise InputError(
             f"{key}: the hub cannot be reached, and {address.repository} is not in the local cache; connect, "
             "or download it elsewhere and name the folder"
         ) from None
-    except (HfHubHTTPError, http_error, ConnectionError) as error:
+    except (HfHubHTTPError, http_error) as error:
         detail = str(error).strip().splitlines() or [type(error).__name__]
         raise InputError(
             f"{key}: the hub failed to deliver {address.repository}: {detail[0]}; try again later"
