@@ -1,7 +1,8 @@
 """Stage `evaluate`: one checkpoint on the validation and the test split.
 
-Reads `checkpoints/METHOD-SEED` and `data/tokens`. Writes `evaluations/METHOD-SEED` (every prediction, scores
-per class, the confusion of the test split for `dvc plots`, calibration) and `metrics/METHOD-SEED.json`.
+Reads `checkpoints/METHOD-SEED` and `data/tokens`. Writes `metrics/METHOD-SEED.json`, and into
+`evaluations/METHOD-SEED` every prediction, scores per class, the confusion of the test split for `dvc plots`,
+calibration, and what it was computed with.
 """
 
 import csv
@@ -24,6 +25,7 @@ from tritune.models.finetuned import load_finetuned
 from tritune.pipeline.context import StageContext
 from tritune.settings.train import ComputeSettings
 from tritune.tokens import TokenTable, read_tokens, read_tokens_info
+from tritune.versions import installed_versions
 
 EVALUATED = ("validation", "test")
 
@@ -94,8 +96,8 @@ def run(ctx: StageContext) -> None:
         ((labels[a], labels[p]) for a, p in zip(splits["test"].labels, test, strict=True)),
     )
     write_calibration(folder / "calibration.csv", splits, probabilities)
-    text = json.dumps(scores, indent=2, sort_keys=True)
-    ctx.output_file(f"metrics/{name}.json").write_text(text + "\n", encoding="utf-8")
+    write_json(folder / "made_with.json", {"compute": compute.model_dump(), "versions": installed_versions()})
+    write_json(ctx.output_file(f"metrics/{name}.json"), scores)
     for split, values in scores.items():
         print(f"{split}: accuracy {values['accuracy']:.4f}, macro F1 {values['macro_f1']:.4f}")
 
@@ -142,6 +144,11 @@ def write_calibration(
         for row in reliability_bins(table.labels, probabilities[split])
     ]
     write_csv(path, ("split", "lower", "upper", "rows", "confidence", "accuracy"), rows)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write sorted, indented JSON."""
+    path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -12,7 +12,7 @@ RISE = 1.05
 
 
 def floor_caution(
-    *, name: str, validation: Mapping[str, float], floor: Mapping[str, float], rows: int, majority: str
+    *, name: str, validation: Mapping[Metric, float], floor: Mapping[str, float], rows: int, majority: str
 ) -> str | None:
     """Return a warning unless the chosen model is clearly better than a constant answer.
 

@@ -173,16 +173,16 @@ def _reason(
 ) -> str:
     metric, name = settings.metric, METRIC_NAMES[settings.metric]
     seeds = len(chosen.trainings)
-    over = f", mean of {seeds} seeds" if seeds > 1 else ""
+    over = f" (mean of {seeds} seeds)" if seeds > 1 else ""
     score = f"{chosen.mean(metric):.4f}"
     most = "highest" if HIGHER_IS_BETTER[metric] else "lowest"
     others = [method for method in methods if method is not chosen]
     if not others:
-        return f"{chosen.name} ships as the only method compared (validation {name} {score}{over})."
+        return f"{chosen.name} ships as the only method compared (validation {name} {score})."
     if settings.rule == "best" and len(candidates) > 1:
         equals = _listing([method.name for method in candidates if method is not chosen])
         return (
-            f"{chosen.name} ships: no method has a better validation {name} ({score}{over}), and of those "
+            f"{chosen.name} ships: no method has a better validation {name} ({score}), and of those "
             f"that share it (also {equals}) it took {_least(candidates, chosen)}."
         )
     if chosen is best and (settings.rule == "best" or len(candidates) == 1):

@@ -136,7 +136,7 @@ def test_two_runs_give_the_same_bytes():
         }
 
     first = hashes("one")
-    assert len(first) == 5
+    assert len(first) == 6
     assert hashes("two") == first
 
 

@@ -38,7 +38,7 @@ def test_best_takes_the_highest_mean():
     choice = choose([method("full", 0.90, 0.92), method("partial", 0.89, 0.94)], BEST)
     assert (choice.method, choice.seed) == ("partial", 2)
     assert choice.reason == (
-        "partial ships: it has the highest validation macro F1, 0.9150, mean of 2 seeds; next (full 0.9100)."
+        "partial ships: it has the highest validation macro F1, 0.9150 (mean of 2 seeds); next (full 0.9100)."
     )
 
 

@@ -1,0 +1,179 @@
+"""A project whose trainings have been evaluated, made up: realistic numbers without any training."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tasks.evaluate import write_calibration, write_per_class, write_predictions
+from tritune.metrics.classification import classification_metrics, softmax
+from tritune.pipeline.context import StageContext
+from tritune.tokens import TokensInfo, TokenTable, write_tokens_info
+
+INPUTS = ("metrics", "evaluations", "histories", "plans", "data/ingested", "data/tokens/tokens.json")
+OUTPUTS = ("results/report.html", "results/comparison.json", "results/comparison.csv")
+COMPUTE = {"full": 9.1e6, "partial": 3.4e6, "adaptive": 9.1e6}
+NASTY = '<script>alert("x")</script> & <b>bold</b> \x00\x1b[31m'
+
+
+def fabricate(
+    folder: Path,
+    *,
+    labels: Sequence[str] = ("billing", "delivery", "<i>other</i>"),
+    skill: Mapping[str, float] | None = None,
+    seeds: Sequence[int] = (13,),
+    epochs: int = 3,
+    rows: Mapping[str, int] | None = None,
+) -> None:
+    """Write everything that the stage `compare` reads, below `folder`."""
+    skill = skill or {"full": 3.0, "partial": 2.9, "adaptive": 2.0}
+    rows = rows or {"train": 900, "validation": 150, "test": 220}
+    draw = np.random.default_rng(3)
+    weights = 1.0 / (1 + np.arange(len(labels)))
+    chosen = {s: draw.choice(len(labels), n, p=weights / weights.sum()) for s, n in rows.items()}
+    write_ingested(folder / "data/ingested", labels=labels, classes=chosen)
+    (folder / "data/tokens").mkdir(parents=True)
+    info = TokensInfo(
+        task="text_classification",
+        labels=list(labels),
+        pad_token_id=0,
+        max_length=128,
+        truncated=dict.fromkeys(rows, 2),
+        rows=dict(rows),
+        tokens={split: 14 * count for split, count in rows.items()},
+    )
+    write_tokens_info(folder / "data/tokens", info)
+    for method, ability in skill.items():
+        trainable = 4_000_000 if method == "partial" else 22_700_000
+        plan = {
+            "kind": method,
+            "parameters_total": 22_700_000,
+            "parameters_trainable": trainable,
+            "trained_compute_per_token": COMPUTE.get(method, 5e6),
+        }
+        write(folder / f"plans/{method}/plan.json", plan)
+        for seed in seeds:
+            training = f"{method}-{seed}"
+            logits = {
+                split: draw.normal(size=(rows[split], len(labels)))
+                + ability * np.eye(len(labels))[chosen[split]]
+                for split in ("validation", "test")
+            }
+            write_evaluation(folder, training, labels=labels, classes=chosen, logits=logits)
+            write_history(folder / f"histories/{training}.parquet", epochs=epochs, ability=ability, draw=draw)
+
+
+def write_ingested(folder: Path, *, labels: Sequence[str], classes: Mapping[str, np.ndarray]) -> None:
+    folder.mkdir(parents=True)
+    splits = {}
+    for split, chosen in classes.items():
+        texts = [
+            f"{NASTY if i % 7 == 0 else 'Where is it? ' * (1 + i % 9)} ({i})" for i in range(len(chosen))
+        ]
+        columns = {
+            "id": [f"{split}.csv:{i + 1}" for i in range(len(chosen))],
+            "text": texts,
+            "label": [labels[index] for index in chosen],
+        }
+        pq.write_table(pa.table(columns), folder / f"{split}.parquet")
+        counts = {label: int((chosen == index).sum()) for index, label in enumerate(labels)}
+        splits[split] = {
+            "rows": len(chosen),
+            "distinct_texts": len(chosen),
+            "rows_per_label": counts,
+            "labels_without_rows": [label for label, count in counts.items() if not count],
+            "characters": {"min": 3, "p05": 8, "p25": 20, "p50": 44, "p75": 61, "p95": 140, "max": 480},
+        }
+    dropped = {"train": {"repeated": {"why": "the same text came before", "rows": 12, "examples": ["a:1"]}}}
+    profile = {
+        "task": "text_classification",
+        "labels": list(labels),
+        "rows_given": {"train": 1282},
+        "splits_cut_from_train": ["validation", "test"],
+        "splits": splits,
+        "dropped": dropped,
+        "dropped_classes": {},
+        "noticed_and_kept": {},
+        "labels_trimmed": {},
+    }
+    write(folder / "profile.json", profile)
+    write(folder / "labels.json", list(labels))
+
+
+def write_evaluation(
+    folder: Path,
+    training: str,
+    *,
+    labels: Sequence[str],
+    classes: Mapping[str, np.ndarray],
+    logits: Mapping[str, np.ndarray],
+) -> None:
+    target = folder / "evaluations" / training
+    target.mkdir(parents=True, exist_ok=True)
+    none = np.zeros(0, dtype=np.int32)
+    tables = {
+        split: TokenTable(
+            pa.array([f"{split}.csv:{i + 1}" for i in range(len(values))], pa.string()),
+            none,
+            np.zeros(len(values) + 1, dtype=np.int64),
+            classes[split].astype(np.int32),
+        )
+        for split, values in logits.items()
+    }
+    probabilities = {split: softmax(values) for split, values in logits.items()}
+    write_predictions(target / "predictions.parquet", tables, probabilities)
+    write_per_class(target / "per_class.csv", tables, probabilities, labels=labels)
+    write_calibration(target / "calibration.csv", tables, probabilities)
+    compute = {"device": "auto", "precision": "fp32", "threads": 1}
+    write(target / "made_with.json", {"compute": compute, "versions": {"torch": "2.13.0+cpu"}})
+    scores = {
+        split: classification_metrics(table.labels, probabilities[split]) for split, table in tables.items()
+    }
+    write(folder / f"metrics/{training}.json", scores)
+
+
+def write_history(path: Path, *, epochs: int, ability: float, draw: np.random.Generator) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    progress = 1 - np.exp(-np.arange(1, epochs + 1) / max(epochs / 4, 1))
+    best = int(epochs * 0.7)
+    rows = {
+        "epoch": pa.array(range(1, epochs + 1), pa.int32()),
+        "step": pa.array(range(29, 29 * epochs + 1, 29), pa.int32()),
+        "learning_rate": np.linspace(5e-4, 0, epochs),
+        "train_loss": 1.2 - 0.38 * ability * progress,
+        "validation_loss": 1.15 - 0.3 * ability * progress + draw.normal(0, 0.01, epochs),
+        "validation_accuracy": 0.3 + 0.2 * ability * progress + draw.normal(0, 0.01, epochs),
+        "validation_macro_f1": 0.25 + 0.2 * ability * progress + draw.normal(0, 0.01, epochs),
+        "best": [epoch == best for epoch in range(epochs)],
+    }
+    table = pa.table(rows).replace_schema_metadata({"warnings": "[]"})
+    pq.write_table(table, path)
+
+
+def compare_context(
+    *, methods: Sequence[str] = ("full", "partial", "adaptive"), seeds: Sequence[int] = (13,), **more: Any
+) -> StageContext:
+    params = {
+        "task": "text_classification",
+        "methods": list(methods),
+        "seeds": list(seeds),
+        "train": {"epochs": more.pop("epochs", 3)},
+        "compare": more.pop("compare", {"metric": "macro_f1", "rule": "cheapest_within", "margin": 0.05}),
+    }
+    return StageContext(
+        stage="compare",
+        item={},
+        params=params,
+        inputs={name: Path(name) for name in INPUTS},
+        outputs=OUTPUTS,
+        scratch=Path(more.pop("scratch", "scratch")),
+    )
+
+
+def write(path: Path, content: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False), encoding="utf-8")

@@ -1,0 +1,201 @@
+"""The comparison as one HTML file: no network, no scripts, the same bytes for the same results."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from tritune.charts import Dot, Line, dot_chart, line_chart, reliability_chart
+from tritune.comparison import METRIC_NAMES
+from tritune.metrics.direction import HIGHER_IS_BETTER, METRICS
+
+TEMPLATE = Path(__file__).with_name("report.html.j2")
+WEAKEST = 12
+"""Classes shown before the rest is folded away."""
+
+LONGEST_TEXT = 400
+"""Characters of a shown text."""
+
+
+@dataclass(frozen=True)
+class ReportContent:
+    """Everything that the report shows, as plain values."""
+
+    comparison: Mapping[str, Any]
+    """Content of comparison.json."""
+
+    histories: Mapping[str, Mapping[int, Sequence[Mapping[str, Any]]]]
+    """Method -> seed -> one row per epoch."""
+
+    per_class: Sequence[Mapping[str, Any]]
+    """Of the model to ship: label, and `validation` and `test` with rows, precision, recall, f1."""
+
+    confused: Sequence[tuple[str, str, int]]
+    """Of the model to ship, on validation: actual, predicted, rows; most frequent first."""
+
+    reliability: Sequence[tuple[float, float, float, int]]
+    """Of the model to ship, on validation: lower and upper edge, accuracy, rows."""
+
+    mistakes: Sequence[Mapping[str, Any]]
+    """Of the model to ship, on validation, surest first: id, text, actual, predicted, probability,
+    probability_of_actual."""
+
+    profile: Mapping[str, Any]
+    """Content of profile.json."""
+
+    parameters: Mapping[str, Any]
+    """Name -> value or mapping: the parameters, and the versions that computed the result."""
+
+    monitor: str
+    """Metric that picked the best epoch."""
+
+
+def render_report(content: ReportContent) -> str:
+    """Return the page. Every text that came from data is escaped."""
+    # The template is our own; autoescape is on for all that is put into it.
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(count=count, score=score, compute=compute, shown=shown, percent=percent)
+    comparison = content.comparison
+    metric = comparison["metric"]
+    method = next(one for one in comparison["methods"] if one["method"] == comparison["chosen"]["method"])
+    shipped = next(one for one in method["seeds"] if one["seed"] == comparison["chosen"]["seed"])
+    weakest = sorted(content.per_class, key=lambda row: row["validation"]["f1"])
+    page = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        content=content,
+        comparison=comparison,
+        shipped=shipped,
+        several_seeds=len(method["seeds"]) > 1,
+        metric=metric,
+        metric_name=METRIC_NAMES[metric],
+        metric_names=METRIC_NAMES,
+        metrics=METRICS,
+        higher=HIGHER_IS_BETTER,
+        weakest=weakest[:WEAKEST],
+        other_classes=weakest[WEAKEST:],
+        score_chart=_score_chart(comparison),
+        curves=_curves(content),
+        reliability=Markup(
+            reliability_chart(content.reliability, title="Accuracy by confidence, validation split")
+        ),
+        parameters=[(name, _lines(value)) for name, value in content.parameters.items()],
+    )
+    return page.rstrip() + "\n"
+
+
+def count(value: float) -> str:
+    """Return a whole number with thin spaces between thousands."""
+    return f"{value:,.0f}".replace(",", "\u202f")
+
+
+def score(value: float) -> str:
+    """Return a score with four decimals, a true minus in front where it is below 0."""
+    return f"{value:.4f}".replace("-", "\u2212")
+
+
+def percent(value: float) -> str:
+    """Return a share in [0, 1] as a percentage with one decimal."""
+    return f"{100 * value:.1f}\u202f%"
+
+
+def compute(value: float) -> str:
+    """Return a number of floating point operations with three digits and its unit."""
+    for unit, size in (("E", 1e18), ("P", 1e15), ("T", 1e12), ("G", 1e9), ("M", 1e6)):
+        if value >= size:
+            return f"{value / size:#.3g}".rstrip(".") + f"\u202f{unit}FLOP"
+    return f"{value:.0f}\u202fFLOP"
+
+
+def shown(text: str) -> str:
+    """Return a text of the data fit to be shown: shortened, and without control characters."""
+    visible = "".join(c if c.isprintable() or c in "\n\t " else "\ufffd" for c in text[:LONGEST_TEXT])
+    return visible + ("…" if len(text) > LONGEST_TEXT else "")
+
+
+def _score_chart(comparison: Mapping[str, Any]) -> Markup:
+    metric = comparison["metric"]
+    dots = [
+        Dot(
+            label=method["method"],
+            filled=method["validation"][metric],
+            hollow=method["test"][metric],
+            each=[seed["validation"][metric] for seed in method["seeds"]] if len(method["seeds"]) > 1 else (),
+            strong=method["method"] == comparison["chosen"]["method"],
+        )
+        for method in comparison["methods"]
+    ]
+    better = "higher" if HIGHER_IS_BETTER[metric] else "lower"
+    return Markup(
+        dot_chart(
+            dots,
+            title=f"{METRIC_NAMES[metric]} of each method on validation and test",
+            x_label=f"{METRIC_NAMES[metric]} ({better} is better)",
+            floor=comparison["floors"]["validation"][metric],
+        )
+    )
+
+
+def _curves(content: ReportContent) -> list[dict[str, Any]]:
+    """Return two charts per method, with the same scales for all methods."""
+    monitor = content.monitor
+    rows = [row for seeds in content.histories.values() for history in seeds.values() for row in history]
+    losses = [row[key] for row in rows for key in ("train_loss", "validation_loss")]
+    scores = [row[f"validation_{monitor}"] for row in rows]
+    epochs = (1.0, float(max(row["epoch"] for row in rows)))
+    panels = []
+    for method in content.comparison["methods"]:
+        seeds = content.histories[method["method"]]
+        front = _front_seed(content.comparison, method)
+        loss_lines, score_lines = [], []
+        for seed in sorted(seeds, key=lambda seed: seed == front):  # the front one drawn last
+            history, faint = seeds[seed], seed != front
+            for series, key in ((1, "train_loss"), (2, "validation_loss")):
+                loss_lines.append(Line([(row["epoch"], row[key]) for row in history], series, faint))
+            points = [(row["epoch"], row[f"validation_{monitor}"]) for row in history]
+            score_lines.append(Line(points, 3, faint))
+        best = next(row for row in seeds[front] if row["best"])
+        name = method["method"]
+        panels.append(
+            {
+                "method": name,
+                "seed": front,
+                "seeds": len(seeds),
+                "best": best,
+                "loss": Markup(
+                    line_chart(
+                        loss_lines,
+                        title=f"{name}: loss by epoch",
+                        x_label="epoch",
+                        x_range=epochs,
+                        y_range=(min(losses), max(losses)),
+                        marked=(best["epoch"], best["validation_loss"]),
+                    )
+                ),
+                "score": Markup(
+                    line_chart(
+                        score_lines,
+                        title=f"{name}: validation {METRIC_NAMES[monitor]} by epoch",  # type: ignore[index]
+                        x_label="epoch",
+                        x_range=epochs,
+                        y_range=(min(scores), max(scores)),
+                        marked=(best["epoch"], best[f"validation_{monitor}"]),
+                    )
+                ),
+            }
+        )
+    return panels
+
+
+def _front_seed(comparison: Mapping[str, Any], method: Mapping[str, Any]) -> int:
+    chosen = comparison["chosen"]
+    return int(chosen["seed"] if chosen["method"] == method["method"] else method["seeds"][0]["seed"])
+
+
+def _lines(value: Any) -> list[str]:
+    if isinstance(value, Mapping):
+        return [f"{key}: {inner}" for key, inner in value.items()]
+    return [str(value)]
