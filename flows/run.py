@@ -113,11 +113,12 @@ def _conclude(console: "Console", execution: "Execution") -> int:
     """Print the end of the run and return the exit code."""
     from flows.summary import show_next_commands, show_results
 
-    for failure in execution.failures.values():
+    names = [stage.name for stage in execution.stages]
+    for name in names:
+        if name not in execution.outcomes and name not in execution.failures:
+            execution.display.finished(name, "NotReady", "did not run")
+    for failure in sorted(execution.failures.values(), key=lambda failure: names.index(failure.stage)):
         console.print(f"\nerror: {failure}", highlight=False, markup=False, soft_wrap=True)
-    for stage in execution.stages:
-        if stage.name not in execution.outcomes and stage.name not in execution.failures:
-            execution.display.finished(stage.name, "NotReady", "did not run")
     if execution.failures:
         return 2 if all(failure.users_error for failure in execution.failures.values()) else 1
     if len(execution.outcomes) < len(execution.stages):

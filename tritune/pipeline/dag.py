@@ -4,13 +4,14 @@ dvc.yaml is the only DAG, and DVC the only judge of what is up to date.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tritune.errors import InputError
 from tritune.pipeline.opening import open_repository
+from tritune.versions import FILE as VERSIONS_FILE
 
 SECONDS_FOR_OTHERS = 3.0
 """How long another DVC process may hold a stage before we call the project busy."""
@@ -122,6 +123,7 @@ def _read(root: Path) -> list[_Verdict]:
     # One lock and one index, so that graph and verdicts agree.
     with open_repository(root) as repo, repo.lock:
         graph = repo.index.graph  # an edge leads from a stage to one that it needs
+        _check_params(repo.index.stages)
         position = {stage.addressing: i for i, stage in enumerate(repo.index.stages)}
         order = nx.lexicographical_topological_sort(
             graph.reverse(copy=True), key=lambda stage: position[stage.addressing]
@@ -133,6 +135,23 @@ def _read(root: Path) -> list[_Verdict]:
             for stage in order
             if stage.cmd
         ]
+
+
+def _check_params(stages: Iterable[Any]) -> None:
+    """Refuse when a declared parameter is not there; DVC would say so when the stage's turn comes."""
+    from dvc.dependency import ParamsDependency
+
+    for stage in stages:
+        for dep in stage.deps:
+            if not isinstance(dep, ParamsDependency):
+                continue
+            if str(dep) == VERSIONS_FILE and not dep.exists:
+                raise InputError(f"{dep} is missing; write it with `python -m tritune.versions`")
+            for key in set(dep.params) - set(dep.read_params()):
+                raise InputError(
+                    f"{dep}: `{key}` is missing, and {stage.addressing} depends on it; add it "
+                    f"(a section may be empty, which means its defaults: `{key}: {{}}`)"
+                )
 
 
 def _verdict(stage: Any, *, needs: list[str]) -> _Verdict:

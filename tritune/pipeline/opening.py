@@ -53,7 +53,7 @@ def _sentence(error: Exception, root: Path) -> str:
             "git, or run `git init` here"
         )
     broken = isinstance(error, YAMLValidationError | YAMLFileCorruptedError | EncodingError)
-    for name in ("dvc.lock", "dvc.yaml"):
+    for name in ("dvc.lock", "dvc.yaml", "params.yaml", "versions.yaml"):
         if broken and (root / name).is_file() and name in str(error):
             return _broken_file(root / name, error)
     text = _innermost(error)
@@ -81,7 +81,7 @@ def _broken_file(path: Path, error: Exception) -> str:
             f"{found}; take one side with `git checkout --ours dvc.lock` (or --theirs), or delete the file: "
             "results that were made here before come back from DVC's cache"
         )
-    return f"{found}; mend the file, or take the committed one with `git checkout dvc.yaml`"
+    return f"{found}; mend the file, or take the committed one with `git checkout {path.name}`"
 
 
 def _innermost(error: BaseException) -> str:

@@ -237,7 +237,8 @@ def _dvc_error(lines: list[str]) -> str:
     """Return what DVC itself complains about, from its first error on."""
     for number, line in enumerate(lines):
         if line.startswith("ERROR: "):
-            return "\n".join([line.removeprefix("ERROR: "), *lines[number + 1 :]])
+            first = re.sub(r"^ERROR: (failed to reproduce '[^']*': )?", "", line)
+            return "\n".join([first, *lines[number + 1 :]])
     return "\n".join(lines)
 
 
