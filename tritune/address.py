@@ -12,6 +12,22 @@ from tritune.errors import InputError
 HUB = "hub:"
 PACKAGE = "package:"
 COMMIT = re.compile(r"[0-9a-f]{40}")
+WRITTEN = (
+    "data/raw",
+    "data/ingested",
+    "data/tokens",
+    "base",
+    "plans",
+    "checkpoints",
+    "histories",
+    "evaluations",
+    "metrics",
+    "results",
+    "models/selected",
+)
+"""Folders of the project that the pipeline writes. DVC empties an output before its stage runs, so a source
+that lies there would be deleted before it is read."""
+
 NAME_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -38,11 +54,19 @@ def on_disk(source: str, *, root: Path, key: str) -> Path:
         key: Key in params.yaml, for the message.
 
     Raises:
-        InputError: The package is not installed, or the path leaves it.
+        InputError: The package is not installed, the path leaves it, or the path is the pipeline's own.
     """
     if source.startswith(PACKAGE):
         return package_path(source, key=key)
-    return root / Path(source).expanduser()
+    path = root / Path(source).expanduser()
+    for folder in WRITTEN:
+        own = (root / folder).resolve()
+        if path.resolve().is_relative_to(own):
+            raise InputError(
+                f"{key}: {source!r} lies in {folder}, which the pipeline itself empties and writes; move it "
+                "to another folder, for example my_data, and name that"
+            )
+    return path
 
 
 def package_path(source: str, *, key: str) -> Path:

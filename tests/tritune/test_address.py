@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tritune.address import HubAddress, hub_address, on_disk
+from tritune.address import HubAddress, hub_address, hub_problems, on_disk
 from tritune.errors import InputError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -82,6 +82,40 @@ def test_a_package_address_that_leads_nowhere_is_refused(source: str, message: s
 def test_a_link_out_of_the_package_is_refused(package: Path) -> None:
     (package / "out").symlink_to("/")
     assert "leaves the package's folder" in refused("package:heavy_package/out")
+
+
+@pytest.mark.parametrize(
+    "source", ["data/raw", "./data/raw/train.csv", "data/../base", "my/../models/selected"]
+)
+def test_a_source_that_the_pipeline_would_empty_is_refused(source: str) -> None:
+    message = refused(source)
+    assert message.startswith(f"model.source: {source!r} lies in ")
+    assert message.endswith(
+        ", which the pipeline itself empties and writes; move it to another folder, for example my_data, and "
+        "name that"
+    )
+
+
+def test_an_absolute_path_or_a_link_into_the_pipeline_s_folders_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "data" / "raw")
+    for source in (str(tmp_path / "data/raw"), "link"):
+        with pytest.raises(InputError, match="lies in data/raw"):
+            on_disk(source, root=tmp_path, key="k")
+    assert on_disk("data/raw_tickets", root=tmp_path, key="k") == tmp_path / "data/raw_tickets"
+
+
+def test_what_the_hub_s_client_cannot_do_is_said_in_its_first_line() -> None:
+    from huggingface_hub.errors import HfHubHTTPError
+
+    def fail() -> None:
+        with hub_problems(f"hub:a/b@{COMMIT}", key="model.source"):
+            raise HfHubHTTPError.__bases__[0]("500 Server Error\nRequest ID: 7")
+
+    with pytest.raises(InputError) as caught:
+        fail()
+    assert (
+        str(caught.value) == "model.source: the hub failed to deliver a/b: 500 Server Error; try again later"
+    )
 
 
 def test_a_hub_address_has_repository_commit_and_for_data_a_configuration() -> None:

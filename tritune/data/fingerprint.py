@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tritune.address import HUB, PACKAGE, on_disk
+from tritune.address import HUB, PACKAGE, hub_address, on_disk
 from tritune.data.files import KEY, conversation_files, split_files
 from tritune.errors import InputError
 
@@ -30,12 +30,15 @@ def source_record(source: str, *, root: Path) -> dict[str, Any]:
 
 
 def source_files(source: str, *, root: Path) -> list[tuple[Path, str]]:
-    """Return each file of a local or packaged source, with the name of the raw file it becomes.
+    """Return each file of a local or packaged source, and the raw file it becomes; no file for the hub.
+
+    Fast, and touches no content: fit for a check before anything runs.
 
     Raises:
-        InputError: The source is not there or is ambiguous.
+        InputError: The source is malformed, not there, ambiguous, or in a folder that the pipeline writes.
     """
     if source.startswith(HUB):
+        hub_address(source, key=KEY, with_config=True)
         return []
     path = on_disk(source, root=root, key=KEY)
     if conversations := conversation_files(path):

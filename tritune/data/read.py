@@ -45,27 +45,37 @@ def read_rows(path: Path, file: RawFile, *, text: str, label: str, blank_text: b
     label_type: type | None = None
     trimmed = 0
     for number, (line, text_value, label_value) in enumerate(fields(path, file, text, label), start=1):
-        where = place(file, number, line, text)
         if text_value is None or text_value == "":
-            raise InputError(f"{where}: the text is missing; fill it in or delete the row")
+            raise InputError(
+                f"{place(file, number, line, text)}: the text is missing; fill it in or delete the row"
+            )
         if not isinstance(text_value, str):
             raise InputError(
-                f"{where}: the text is {text_value!r:.80}, of type {type(text_value).__name__}; "
-                "it must be a string"
+                f"{place(file, number, line, text)}: the text is {text_value!r:.80}, of type "
+                f"{type(text_value).__name__}; it must be a string"
             )
         if not blank_text and not text_value.strip():
             raise InputError(
-                f"{where}: the text is only white space, and rows for validation and test are never dropped; "
-                "fill it in or delete the row"
+                f"{place(file, number, line, text)}: the text is only white space, and rows for validation "
+                "and test are never dropped; fill it in or delete the row"
             )
-        where = place(file, number, line, label)
-        name = _label_name(label_value, where)
+        if label_value is None or (isinstance(label_value, str) and not label_value.strip()):
+            raise InputError(
+                f"{place(file, number, line, label)}: the label is missing; fill it in or delete the row"
+            )
+        name = _label_name(label_value)
+        if name is None:
+            raise InputError(
+                f"{place(file, number, line, label)}: the label is {label_value!r:.80}, of type "
+                f"{type(label_value).__name__}; it must be a string, a whole number, or true or false"
+            )
         if label_type is None:
             label_type = type(label_value)
         elif type(label_value) is not label_type:
             raise InputError(
-                f"{where}: the label is {label_value!r:.80}, of type {type(label_value).__name__}, but the "
-                f"labels before it are of type {label_type.__name__}; give all labels one type"
+                f"{place(file, number, line, label)}: the label is {label_value!r:.80}, of type "
+                f"{type(label_value).__name__}, but the labels before it are of type {label_type.__name__}; "
+                "give all labels one type"
             )
         if name != name.strip():
             name = name.strip()
@@ -84,19 +94,13 @@ def read_rows(path: Path, file: RawFile, *, text: str, label: str, blank_text: b
     return rows, trimmed
 
 
-def _label_name(value: Any, where: str) -> str:
-    if value is None or (isinstance(value, str) and not value.strip()):
-        raise InputError(f"{where}: the label is missing; fill it in or delete the row")
+def _label_name(value: Any) -> str | None:
+    """Return a label as text; None for what cannot be a label."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int):
+    if isinstance(value, str | int):
         return str(value)
-    if isinstance(value, str):
-        return value
-    raise InputError(
-        f"{where}: the label is {value!r:.80}, of type {type(value).__name__}; it must be a string, a whole "
-        "number, or true or false"
-    )
+    return None
 
 
 def _csv(path: Path, file: RawFile, text: str, label: str) -> Iterator[Field]:

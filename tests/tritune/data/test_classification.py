@@ -101,6 +101,21 @@ def test_adding_rows_leaves_cut_rows_where_they_are(new: list[tuple[str, str]]) 
         assert ids(after.splits[split])[: len(before.splits[split])] == ids(before.splits[split])
 
 
+SMALL = st.lists(st.tuples(st.sampled_from(["p", "P", "q", "r ", "r", "s", " "]), st.sampled_from("abc")))
+
+
+@given(SMALL, st.none() | SMALL.map(lambda rows: [row for row in rows if row[0].strip()]))
+def test_no_training_text_is_in_another_split_and_each_stands_once(
+    train: list[tuple[str, str]], test: list[tuple[str, str]] | None
+) -> None:
+    data = classify([*CLEAN, *train], test=test or None)
+    keys = [row.key for row in data.splits["train"]]
+    assert len(set(keys)) == len(keys)
+    assert not {row.key for split in ("validation", "test") for row in data.splits[split]} & set(keys)
+    if test:
+        assert len(data.splits["test"]) == len(test)
+
+
 def test_a_rare_class_is_left_out_of_every_split() -> None:
     rare = [("one d", "d"), ("two d", "d")]
     data = classify(

@@ -132,6 +132,6 @@ def test_a_data_set_with_a_script_is_refused(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_no_network_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert failing(monkeypatch, ConnectionError("Couldn't reach 'a/b' on the Hub (offline)")) == (
-        "data.source: the hub failed to deliver a/b: Couldn't reach 'a/b' on the Hub (offline); try again "
-        "later"
+        "data.source: the hub cannot be reached, and a/b is not in the local cache; connect, or download it "
+        "elsewhere and name the folder"
     )
