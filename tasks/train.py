@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from transformers import PreTrainedModel
+from transformers.utils.logging import disable_progress_bar
 
 from tritune.compute import prepare_torch
 from tritune.errors import InputError
@@ -57,6 +58,7 @@ def run(ctx: StageContext) -> None:
     settings = TrainSettings(**ctx.params["train"])
     compute = ComputeSettings(**ctx.params["compute"])
     device = prepare_torch(compute)
+    disable_progress_bar()
     tokens = ctx.input("data/tokens")
     info = read_tokens_info(tokens)
     if info.task != ctx.params["task"]:

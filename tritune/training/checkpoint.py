@@ -57,7 +57,7 @@ def save_checkpoint(folder: Path, state: TrainingState, *, extra: dict[str, Any]
         "extra": extra,
         "tensors_sha256": sha256_of(unfinished / TENSORS),
     }
-    text = json.dumps(content, sort_keys=True)
+    text = json.dumps(content)
     sealed = {"content": text, "sha256": hashlib.sha256(text.encode()).hexdigest()}
     (unfinished / CONTENT).write_text(json.dumps(sealed), encoding="utf-8")
 

@@ -109,7 +109,6 @@ def plan_for(
                 groups.append(
                     {
                         "name": part,
-                        "decayed": decays,
                         "tensors": tensors,
                         "parameters": 1,
                         "lr": {"frozen": None, "body": lr, "head": 2 * lr}[part],
@@ -128,7 +127,7 @@ def plan_for(
                 "parameters_total": 1,
                 "parameters_trainable": 1,
                 "trained_compute_per_token": 1.0,
-                "layers": [],
+                "layers": 2,
                 "groups": groups,
                 "new_tensors": [],
                 "phases": phases or [{"start": 0.0, "groups": names}],

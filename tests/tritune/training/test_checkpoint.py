@@ -45,6 +45,7 @@ def test_going_on_from_any_step_equals_the_uninterrupted_training(kit, tmp_path,
     resumed.finish()
     assert resumed.weights() == whole.weights()
     assert resumed.state.history == whole.state.history
+    assert [list(row) for row in resumed.state.history] == [list(row) for row in whole.state.history]
     assert resumed.state.best_epoch == whole.state.best_epoch
 
 

@@ -1,0 +1,128 @@
+"""One training of the benchmark, by us or by Trainer, in a process of its own. Prints its numbers as JSON."""
+
+import time
+
+STARTED = time.monotonic()
+
+import json  # noqa: E402 - the clock starts before the imports, which belong to the set-up
+import resource  # noqa: E402
+import sys  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
+
+import torch  # noqa: E402
+
+from tritune.inference import predict_logits  # noqa: E402
+from tritune.metrics.classification import classification_metrics, softmax  # noqa: E402
+from tritune.models.load import load_classifier  # noqa: E402
+from tritune.tokens import TokenTable, TokensInfo, read_tokens, read_tokens_info  # noqa: E402
+
+
+def main() -> None:
+    name, folder, work = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
+    torch.set_num_threads(work["threads"])
+    info = read_tokens_info(folder / "data/tokens")
+    model, _ = load_classifier(folder / "base", labels=info.labels, seed=work["seed"])
+    train = {"tritune": train_with_ours, "trainer": train_with_trainer}[name]
+    seconds = train(model, folder, info, work)
+    with_setup = time.monotonic() - STARTED
+    # Before the test split is run, so that it says what training needs.
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    test = read_tokens(folder / "data/tokens/test.arrow")
+    device = next(model.parameters()).device
+    logits = predict_logits(model, test, pad_token_id=info.pad_token_id, device=device)
+    scores = classification_metrics(test.labels, softmax(logits))
+    result = {
+        "seconds": seconds,
+        "seconds_with_setup": with_setup,
+        "peak_memory_bytes": peak,
+        "accuracy": scores["accuracy"],
+        "macro_f1": scores["macro_f1"],
+    }
+    print(json.dumps(result))
+
+
+def train_with_ours(model: Any, folder: Path, info: TokensInfo, work: dict[str, Any]) -> float:
+    """Train as the stage `train` does; return the seconds of the loop."""
+    from tritune.compute import prepare_torch
+    from tritune.plan.tuning_plan import TuningPlan
+    from tritune.settings.train import ComputeSettings, TrainSettings
+    from tritune.training.loop import train
+    from tritune.training.optimizer import plan_optimizer
+    from tritune.training.state import TrainingState
+
+    device = prepare_torch(ComputeSettings(threads=work["threads"]))
+    settings = TrainSettings(
+        epochs=work["epochs"], batch_size=work["batch_size"], patience=work["epochs"], monitor="accuracy"
+    )
+    plan = TuningPlan.from_json((folder / "plans/full/plan.json").read_text(encoding="utf-8"))
+    model.to(device)
+    state = TrainingState(model, plan_optimizer(model, plan, weight_decay=settings.weight_decay))
+    training, validation = splits(folder)
+    started = time.monotonic()
+    for _ in train(
+        state,
+        plan,
+        training,
+        validation,
+        settings=settings,
+        precision="fp32",
+        device=device,
+        pad_token_id=info.pad_token_id,
+        seed=work["seed"],
+        score=classification_metrics,
+    ):
+        pass
+    return time.monotonic() - started
+
+
+def train_with_trainer(model: Any, folder: Path, info: TokensInfo, work: dict[str, Any]) -> float:  # noqa: ARG001
+    """Train with Trainer, dynamic padding and its defaults; return the seconds of `trainer.train()`."""
+    from datasets import Dataset
+    from transformers import AutoTokenizer, DataCollatorWithPadding, Trainer, TrainingArguments
+
+    tokenizer = AutoTokenizer.from_pretrained(folder / "base", local_files_only=True)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    training, validation = (as_dataset(Dataset, table) for table in splits(folder))
+    settings = TrainingArguments(
+        output_dir=str(folder / "trainer"),
+        num_train_epochs=work["epochs"],
+        per_device_train_batch_size=work["batch_size"],
+        per_device_eval_batch_size=work["batch_size"],
+        learning_rate=work["lr"],
+        lr_scheduler_type="linear",
+        warmup_steps=0.1,
+        weight_decay=0.01,
+        max_grad_norm=1.0,
+        seed=work["seed"],
+        eval_strategy="epoch",
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+    )
+    trainer = Trainer(
+        model=model,
+        args=settings,
+        train_dataset=training,
+        eval_dataset=validation,
+        data_collator=DataCollatorWithPadding(tokenizer),
+        compute_metrics=lambda answer: classification_metrics(answer.label_ids, softmax(answer.predictions)),
+    )
+    started = time.monotonic()
+    trainer.train()
+    return time.monotonic() - started
+
+
+def splits(folder: Path) -> tuple[TokenTable, TokenTable]:
+    tokens = folder / "data/tokens"
+    return read_tokens(tokens / "train.arrow"), read_tokens(tokens / "validation.arrow")
+
+
+def as_dataset(kind: Any, table: TokenTable) -> Any:
+    rows = [table.row(index).tolist() for index in range(table.rows)]
+    return kind.from_dict({"input_ids": rows, "labels": table.labels.tolist()})
+
+
+if __name__ == "__main__":
+    main()

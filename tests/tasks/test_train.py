@@ -1,0 +1,305 @@
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from safetensors.torch import load_file
+
+from tasks import tokenize, train
+from tritune.errors import InputError
+from tritune.models.load import load_classifier
+from tritune.pipeline.context import StageContext
+from tritune.training.progress import EpochProgress, parse_progress
+
+ROOT = Path(__file__).parents[2]
+LABELS = ["garden", "kitchen", "travel"]
+TRAIN = {"epochs": 3, "batch_size": 8, "patience": 3}
+COMPUTE = {"threads": 1, "precision": "fp32", "device": "cpu"}
+
+
+@pytest.fixture
+def project(tmp_path: Path, tiny_base: Path, topic_rows, monkeypatch) -> Path:
+    """A folder with base, tokens and a plan that freezes the embeddings, as the stages before leave them."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "base").symlink_to(tiny_base)
+    ingested = tmp_path / "data" / "ingested"
+    ingested.mkdir(parents=True)
+    for split, rows in {
+        "train": topic_rows[:100],
+        "validation": topic_rows[100:130],
+        "test": topic_rows[130:],
+    }.items():
+        ids = [f"{split}.csv:{i + 1}" for i in range(len(rows))]
+        texts, labels = zip(*rows, strict=True)
+        table = pa.table({"id": ids, "text": list(texts), "label": list(labels)})
+        pq.write_table(table, ingested / f"{split}.parquet")
+    (ingested / "labels.json").write_text(json.dumps(LABELS))
+    ctx = context(
+        tmp_path / "scratch-tokenize", "tokenize", ["data/ingested", "base"], ["data/tokens"], max_length=16
+    )
+    tokenize.run(ctx)
+    (tmp_path / "scratch-tokenize/outputs/data/tokens").rename(tmp_path / "data/tokens")
+    write_plan(tmp_path)
+    return tmp_path
+
+
+def context(scratch: Path, stage: str, inputs: list[str], outputs: list[str], **params) -> StageContext:
+    return StageContext(
+        stage=stage,
+        item={"method": "m", "seed": "13"},
+        params={
+            "task": "text_classification",
+            "tokenize": {"max_length": params.get("max_length", 16)},
+            "train": {**TRAIN, **params.get("train", {})},
+            "compute": {**COMPUTE, **params.get("compute", {})},
+        },
+        inputs={path: Path(path) for path in inputs},
+        outputs=tuple(outputs),
+        scratch=scratch,
+    )
+
+
+def training_context(project: Path, scratch: str = "scratch", **params) -> StageContext:
+    return context(
+        project / scratch,
+        "train@m-13",
+        ["base", "data/tokens", "plans/m"],
+        ["checkpoints/m-13", "histories/m-13.parquet"],
+        **params,
+    )
+
+
+def write_plan(project: Path, *, lr: float = 5e-3, leave_out: str = "") -> None:
+    model, new = load_classifier(project / "base", labels=LABELS, seed=13)
+    groups = []
+    for name, part in (("embeddings", True), ("body", False)):
+        for decays in (True, False):
+            tensors = [
+                tensor
+                for tensor, p in model.named_parameters()
+                if (".embeddings." in tensor) == part and (p.ndim > 1) == decays and tensor != leave_out
+            ]
+            groups.append(
+                {
+                    "name": name,
+                    "tensors": tensors,
+                    "parameters": 1,
+                    "lr": None if part else lr,
+                    "weight_decay": decays,
+                    "exponent": None,
+                    "share_of_compute": 0.0,
+                }
+            )
+    plan = {
+        "architecture": type(model).__name__,
+        "kind": "partial",
+        "tensors_total": 1,
+        "parameters_total": 1,
+        "parameters_trainable": 123,
+        "trained_compute_per_token": 1.0,
+        "layers": 2,
+        "groups": groups,
+        "new_tensors": new,
+        "phases": [{"start": 0.0, "groups": ["body"]}],
+        "notes": [],
+    }
+    (project / "plans/m").mkdir(parents=True, exist_ok=True)
+    (project / "plans/m/plan.json").write_text(json.dumps(plan))
+
+
+def outputs(project: Path, scratch: str = "scratch") -> Path:
+    return project / scratch / "outputs"
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_the_checkpoint_loads_with_transformers_and_knows_its_labels(project):
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
+
+    train.run(training_context(project, train={"epochs": 12}))
+    folder = outputs(project) / "checkpoints/m-13"
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    assert model.config.id2label == dict(enumerate(LABELS))
+    assert model.config.label2id == {label: index for index, label in enumerate(LABELS)}
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    assert tokenizer.model_max_length == 16
+    answers = pipeline("text-classification", model=model, tokenizer=tokenizer)(
+        ["the rose soil", "old oven bread"]
+    )
+    assert [answer["label"] for answer in answers] == ["garden", "kitchen"]
+    assert not [path.name for path in folder.iterdir() if path.suffix in {".bin", ".pt", ".pkl"}]
+
+
+def test_no_path_of_this_machine_is_written(project):
+    train.run(training_context(project))
+    for path in outputs(project).rglob("*"):
+        if path.is_file():
+            assert str(project).encode() not in path.read_bytes(), path
+            assert str((project / "base").resolve()).encode() not in path.read_bytes(), path
+
+
+def test_frozen_tensors_have_the_bases_bytes(project):
+    train.run(training_context(project))
+    base = load_file(project / "base/model.safetensors")
+    trained = load_file(outputs(project) / "checkpoints/m-13/model.safetensors")
+    for name, tensor in base.items():
+        same = (
+            tensor.numpy().tobytes() == trained[f"bert.{name}"].numpy().tobytes()
+            if f"bert.{name}" in trained
+            else None
+        )
+        if same is not None:
+            assert same == name.startswith("embeddings."), name
+
+
+def test_the_history_has_a_row_an_epoch_and_one_best(project):
+    train.run(training_context(project))
+    table = pq.read_table(outputs(project) / "histories/m-13.parquet")
+    assert table.column_names[:5] == ["epoch", "step", "learning_rate", "train_loss", "validation_loss"]
+    assert table.column_names[-1] == "best"
+    assert table.column("epoch").to_pylist() == [1, 2, 3]
+    assert table.column("step").to_pylist() == [13, 26, 39]
+    best = table.column("best").to_pylist()
+    assert sum(best) == 1
+    scores = table.column("validation_macro_f1").to_pylist()
+    assert best.index(True) == scores.index(max(scores))
+    assert str(table.schema.field("epoch").type) == "int32"
+    assert str(table.schema.field("train_loss").type) == "double"
+
+
+def test_two_runs_give_the_same_bytes(project):
+    train.run(training_context(project, "one"))
+    train.run(training_context(project, "two"))
+    assert hashes(outputs(project, "one")) == hashes(outputs(project, "two"))
+
+
+def test_measurements_say_what_it_cost(project, capsys):
+    ctx = training_context(project)
+    train.run(ctx)
+    assert ctx.measurements["parameters_trainable"] == 123
+    assert ctx.measurements["device"] == "cpu"
+    assert ctx.measurements["threads"] == 1
+    assert ctx.measurements["seconds"] > 0
+    assert ctx.measurements["peak_memory_bytes"] > 2**20
+    assert ctx.measurements["examples_per_second"] > 0
+    assert "resumed_from_step" not in ctx.notes
+    lines = [parse_progress(line) for line in capsys.readouterr().out.splitlines()]
+    epochs = [line for line in lines if isinstance(line, EpochProgress)]
+    assert [line.epoch for line in epochs] == [1, 2, 3]
+    assert {"train_loss", "validation_loss", "accuracy", "macro_f1"} <= epochs[0].scores.keys()
+
+
+def test_a_training_that_learns_nothing_says_so(project, capsys):
+    write_plan(project, lr=1e-9)
+    ctx = training_context(project)
+    train.run(ctx)
+    said = capsys.readouterr().out
+    assert "warning: the training loss ended at" in said
+    assert len(ctx.notes["warnings"]) >= 1
+    metadata = pq.read_schema(outputs(project) / "histories/m-13.parquet").metadata
+    assert json.loads(metadata[b"warnings"]) == ctx.notes["warnings"]
+
+
+def test_a_plan_of_another_model_is_refused(project):
+    write_plan(project, leave_out="classifier.bias")
+    with pytest.raises(InputError) as error:
+        train.run(training_context(project))
+    assert str(error.value) == (
+        "plans/m/plan.json is not a plan for the model in base: they differ in 'classifier.bias' "
+        "and 0 more tensors; run `dvc repro prepare@m` to make it anew"
+    )
+
+
+def test_tokens_of_another_task_are_refused(project):
+    path = project / "data/tokens/tokens.json"
+    path.write_text(path.read_text().replace("text_classification", "question_answering"))
+    with pytest.raises(
+        InputError, match=r"holds the task question_answering, but params.yaml has task: text_cl"
+    ):
+        train.run(training_context(project))
+
+
+def test_time_spent_before_a_kill_counts(project, monkeypatch):
+    class Killed(Exception):
+        pass
+
+    def save_then_die(folder, state, *, extra):
+        original(folder, state, extra={**extra, "seconds": 100.0})
+        raise Killed
+
+    original = train.save_checkpoint
+    monkeypatch.setattr(train, "save_checkpoint", save_then_die)
+    monkeypatch.setattr(train, "SHARE_FOR_SAVING", 1e9)
+    with pytest.raises(Killed):
+        train.run(training_context(project))
+    monkeypatch.setattr(train, "save_checkpoint", original)
+    ctx = training_context(project)
+    train.run(ctx)
+    assert ctx.notes["resumed_from_step"] == 13
+    assert ctx.measurements["seconds"] > 100
+    train.run(training_context(project, "whole"))
+    assert hashes(outputs(project)) == hashes(outputs(project, "whole"))
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+from tasks import train
+from tritune.pipeline.context import StageContext
+train.SECONDS_BETWEEN_SAVES = 0.05
+train.SHARE_FOR_SAVING = 1e9
+ctx = StageContext(
+    stage="train@m-13", item={"method": "m", "seed": "13"},
+    params={"task": "text_classification", "train": {"epochs": 12, "batch_size": 8, "patience": 12},
+            "compute": {"threads": 1, "device": "cpu"}},
+    inputs={name: Path(name) for name in ("base", "data/tokens", "plans/m")},
+    outputs=("checkpoints/m-13", "histories/m-13.parquet"), scratch=Path(sys.argv[1]),
+)
+train.run(ctx)
+print("notes", ctx.notes.get("resumed_from_step", 0))
+"""
+
+
+def start(project: Path, scratch: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-c", DRIVER, scratch],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_killed_at_random_moments_it_ends_with_the_same_bytes(project):
+    train.run(training_context(project, "whole", train={"epochs": 12, "patience": 12}))
+    draw = np.random.RandomState(int(time.time()))
+    kills = 0
+    for _ in range(2):
+        process = start(project, "killed")
+        folder = project / "killed" / "training"
+        before = {path.name for path in folder.glob("step-*")}
+        while process.poll() is None and {path.name for path in folder.glob("step-*")} <= before:
+            time.sleep(0.005)
+        time.sleep(draw.uniform(0, 0.1))
+        process.send_signal(signal.SIGKILL)
+        kills += process.wait() == -signal.SIGKILL
+    assert kills >= 1
+    last = start(project, "killed")
+    said, _ = last.communicate(timeout=120)
+    assert last.returncode == 0
+    assert int(said.split()[-1]) > 0
+    assert hashes(outputs(project, "killed")) == hashes(outputs(project, "whole"))
