@@ -15,7 +15,7 @@ import torch  # noqa: E402
 from tritune.inference import predict_logits  # noqa: E402
 from tritune.metrics.classification import classification_metrics, softmax  # noqa: E402
 from tritune.models.load import load_classifier  # noqa: E402
-from tritune.tokens import TokenTable, TokensInfo, read_tokens, read_tokens_info  # noqa: E402
+from tritune.tokens import TokensInfo, TokenTable, read_tokens, read_tokens_info  # noqa: E402
 
 
 def main() -> None:

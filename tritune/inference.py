@@ -51,7 +51,7 @@ def predict_logits(
     if not parts:
         return np.zeros((0, 0), dtype=np.float32)
     logits = torch.cat(parts).cpu().numpy()
-    in_table_order = np.empty_like(logits)
+    in_table_order: np.ndarray = np.empty_like(logits)
     in_table_order[order] = logits
     return in_table_order
 

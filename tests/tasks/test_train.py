@@ -17,6 +17,7 @@ from tasks import tokenize, train
 from tritune.errors import InputError
 from tritune.models.load import load_classifier
 from tritune.pipeline.context import StageContext
+from tritune.plan.tuning_plan import Group, Phase, TuningPlan
 from tritune.training.progress import EpochProgress, parse_progress
 
 ROOT = Path(__file__).parents[2]
@@ -87,32 +88,22 @@ def write_plan(project: Path, *, lr: float = 5e-3, leave_out: str = "") -> None:
                 for tensor, p in model.named_parameters()
                 if (".embeddings." in tensor) == part and (p.ndim > 1) == decays and tensor != leave_out
             ]
-            groups.append(
-                {
-                    "name": name,
-                    "tensors": tensors,
-                    "parameters": 1,
-                    "lr": None if part else lr,
-                    "weight_decay": decays,
-                    "exponent": None,
-                    "share_of_compute": 0.0,
-                }
-            )
-    plan = {
-        "architecture": type(model).__name__,
-        "kind": "partial",
-        "tensors_total": 1,
-        "parameters_total": 1,
-        "parameters_trainable": 123,
-        "trained_compute_per_token": 1.0,
-        "layers": 2,
-        "groups": groups,
-        "new_tensors": new,
-        "phases": [{"start": 0.0, "groups": ["body"]}],
-        "notes": [],
-    }
+            groups.append(Group(name, tuple(tensors), 1, None if part else lr, decays, None, 0.0))
+    plan = TuningPlan(
+        architecture=type(model).__name__,
+        kind="partial",
+        groups=tuple(groups),
+        phases=(Phase(0.0, ("body",)),),
+        new_tensors=tuple(new),
+        layers=3,
+        tensors_total=1,
+        parameters_total=1,
+        parameters_trainable=123,
+        trained_compute_per_token=1.0,
+        notes=(),
+    )
     (project / "plans/m").mkdir(parents=True, exist_ok=True)
-    (project / "plans/m/plan.json").write_text(json.dumps(plan))
+    (project / "plans/m/plan.json").write_text(plan.to_json())
 
 
 def outputs(project: Path, scratch: str = "scratch") -> Path:

@@ -103,7 +103,7 @@ def load_checkpoint(folder: Path, state: TrainingState) -> dict[str, Any] | None
 
 def checkpoint_bytes(state: TrainingState) -> int:
     """Return about how many bytes the next checkpoint will have."""
-    weights = sum(tensor.nbytes for tensor in state.learning_weights().values())
+    weights: int = sum(tensor.nbytes for tensor in state.learning_weights().values())
     return weights * (4 if state.best_weights else 3)
 
 

@@ -186,8 +186,9 @@ def phase_starts(plan: TuningPlan, *, total_steps: int) -> dict[int, set[str]]:
     """Return, for each step at which another set of tensors begins to learn, their names; 0 is among them."""
     starts: dict[int, set[str]] = {}
     for phase in plan.phases:
-        names = {name for group in plan.groups if group.name in phase.groups for name in group.tensors}
-        starts[round(phase.start * total_steps)] = names
+        # One part of a model can have a frozen and a learning group under the same name.
+        groups = [group for group in plan.groups if group.name in phase.groups and group.lr is not None]
+        starts[round(phase.start * total_steps)] = {name for group in groups for name in group.tensors}
     return starts
 
 

@@ -1,6 +1,5 @@
 """Tiny random models, token tables that can be learnt, and plans by hand."""
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from types import ModuleType
@@ -11,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from tritune.plan.tuning_plan import TuningPlan
+from tritune.plan.tuning_plan import Group, Phase, TuningPlan
 from tritune.settings.train import TrainSettings
 from tritune.tokens import TokenTable
 from tritune.training.loop import train
@@ -94,7 +93,11 @@ def token_table(rows: int, *, seed: int = 0) -> TokenTable:
 
 
 def plan_for(
-    model: nn.Module, *, frozen: Callable[[str], bool] = lambda _: False, lr: float = 1e-3, phases=None
+    model: nn.Module,
+    *,
+    frozen: Callable[[str], bool] = lambda _: False,
+    lr: float = 1e-3,
+    phases: tuple[Phase, ...] = (),
 ) -> TuningPlan:
     """A plan with up to four groups: body and head, each with what decays and what does not."""
     groups = []
@@ -106,34 +109,21 @@ def plan_for(
                 if (parameter.ndim > 1) == decays and part_of(name, frozen) == part
             ]
             if tensors:
-                groups.append(
-                    {
-                        "name": part,
-                        "tensors": tensors,
-                        "parameters": 1,
-                        "lr": {"frozen": None, "body": lr, "head": 2 * lr}[part],
-                        "weight_decay": decays,
-                        "exponent": None,
-                        "share_of_compute": 0.0,
-                    }
-                )
-    names = sorted({str(group["name"]) for group in groups if group["lr"] is not None})
-    return TuningPlan.from_json(
-        json.dumps(
-            {
-                "architecture": type(model).__name__,
-                "kind": "full",
-                "tensors_total": 1,
-                "parameters_total": 1,
-                "parameters_trainable": 1,
-                "trained_compute_per_token": 1.0,
-                "layers": 2,
-                "groups": groups,
-                "new_tensors": [],
-                "phases": phases or [{"start": 0.0, "groups": names}],
-                "notes": [],
-            }
-        )
+                rate = {"frozen": None, "body": lr, "head": 2 * lr}[part]
+                groups.append(Group(part, tuple(tensors), 1, rate, decays, None, 0.0))
+    names = tuple(sorted({group.name for group in groups if group.lr is not None}))
+    return TuningPlan(
+        architecture=type(model).__name__,
+        kind="full",
+        groups=tuple(groups),
+        phases=phases or (Phase(0.0, names),),
+        new_tensors=(),
+        layers=2,
+        tensors_total=1,
+        parameters_total=1,
+        parameters_trainable=1,
+        trained_compute_per_token=1.0,
+        notes=(),
     )
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from tritune.errors import InputError
+from tritune.plan.tuning_plan import Phase
 from tritune.training.checkpoint import checkpoint_bytes, load_checkpoint, save_checkpoint
 
 
@@ -81,7 +82,7 @@ def test_a_training_that_had_stopped_early_stays_stopped(kit, tmp_path):
 def test_phases_go_on_where_they_were(kit, tmp_path):
     def run():
         net = kit.tiny_bert()
-        phases = [{"start": 0.0, "groups": ["head"]}, {"start": 0.5, "groups": ["body", "head"]}]
+        phases = (Phase(0.0, ("head",)), Phase(0.5, ("body", "head")))
         return kit.Run(net, kit.plan_for(net, phases=phases), epochs=2, rows=32)
 
     whole = run().finish()

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
 from tritune.errors import InputError
+from tritune.plan.tuning_plan import Phase
 from tritune.training.batches import collate, epoch_batches
 from tritune.training.loop import phase_starts
 
@@ -198,7 +201,7 @@ def test_a_loss_that_is_not_finite_ends_the_training(kit):
 
 def test_phases_start_where_the_plan_says(kit):
     net = kit.tiny_bert()
-    phases = [{"start": 0.0, "groups": ["head"]}, {"start": 0.5, "groups": ["body", "head"]}]
+    phases = (Phase(0.0, ("head",)), Phase(0.5, ("body", "head")))
     plan = kit.plan_for(net, lr=1e-2, phases=phases)
     starts = phase_starts(plan, total_steps=10)
     assert {step: len(names) for step, names in starts.items()} == {
@@ -211,6 +214,15 @@ def test_phases_start_where_the_plan_says(kit):
         moved = {name for name, value in run.weights().items() if value != before[name]}
         assert moved == {"classifier.weight", "classifier.bias"} or moment.step > 5
     assert len(moved) > 10
+
+
+def test_a_part_that_learns_only_in_part_keeps_the_rest_frozen(kit):
+    net = kit.tiny_bert()
+    plan = kit.plan_for(net, frozen=lambda name: name == "classifier.weight")
+    groups = tuple(replace(group, name="head") if group.lr is None else group for group in plan.groups)
+    starts = phase_starts(replace(plan, groups=groups), total_steps=4)
+    assert "classifier.weight" not in starts[0]
+    assert "classifier.bias" in starts[0]
 
 
 def test_dropout_of_the_frozen_part_is_off_while_training(kit):
