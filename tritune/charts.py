@@ -95,20 +95,21 @@ def dot_chart(dots: Sequence[Dot], *, title: str, x_label: str, floor: float | N
         floor: What a model scores that has learnt nothing; None leaves it out.
     """
     values = [value for dot in dots for value in (dot.filled, dot.hollow, *dot.each)]
-    ticks = round_ticks(*_range([*values, *([floor] if floor is not None else [])]))
-    width, row, left = 680, 34, 120
-    height = TOP + row * len(dots) + BOTTOM
+    ticks = round_ticks(*_range([*values, *([floor] if floor is not None else [])]), at_most=5)
+    width, row, left = 480, 36, 120
+    below = BOTTOM + 8
+    height = TOP + row * len(dots) + below
 
     def x_at(x: float) -> float:
         return left + (x - ticks[0]) / (ticks[-1] - ticks[0]) * (width - left - 20)
 
-    bottom = height - BOTTOM
+    bottom = height - below
     parts = []
     for tick in ticks:
         parts.append(
             f'<line class="grid" x1="{_p(x_at(tick))}" x2="{_p(x_at(tick))}" y1="{TOP}" y2="{bottom}"/>'
         )
-        parts.append(_text(x_at(tick), bottom + 14, _number(tick), "middle"))
+        parts.append(_text(x_at(tick), bottom + 15, _number(tick), "middle"))
     if floor is not None:
         at = _p(x_at(floor))
         parts.append(f'<line class="floor" x1="{at}" x2="{at}" y1="{TOP}" y2="{bottom}"/>')
@@ -127,7 +128,7 @@ def dot_chart(dots: Sequence[Dot], *, title: str, x_label: str, floor: float | N
         parts.append(f'<circle class="hollow series-2" cx="{_p(x_at(dot.hollow))}" cy="{_p(y)}" r="6"/>')
         parts.append(f'<circle class="filled series-1" cx="{_p(x_at(dot.filled))}" cy="{_p(y)}" r="5"/>')
     parts.append(_text((left + width - 20) / 2, height - 4, x_label, "middle"))
-    return _svg(parts, title=title, width=width, height=height)
+    return _svg(parts, title=title, width=width, height=height, kind="dots")
 
 
 def reliability_chart(bins: Sequence[tuple[float, float, float, int]], *, title: str) -> str:
@@ -161,11 +162,17 @@ def reliability_chart(bins: Sequence[tuple[float, float, float, int]], *, title:
     return _svg(parts, title=title, width=WIDTH, height=HEIGHT)
 
 
+def floor_fits(scores: Sequence[float], floor: float) -> bool:
+    """Return whether the floor can be drawn without squeezing the scores into a fifth of the axis."""
+    low, high = _range(scores)
+    return abs(floor - low) < 4 * (high - low) or low <= floor <= high
+
+
 def round_ticks(low: float, high: float, *, at_most: int = 6) -> list[float]:
     """Return evenly spaced round numbers, the first at most `low`, the last at least `high`, 2 or more."""
-    if not high > low:
+    if high - low <= 1e-9 * max(1.0, abs(low), abs(high)):
         # Room on both sides, so that a flat curve lies in the middle.
-        room = abs(low) * 0.1 or 0.1
+        room = max(abs(low) * 0.1, 0.01)
         low, high = low - room, high + room
     raw = (high - low) / (at_most - 1)
     power = 10.0 ** math.floor(math.log10(raw))
@@ -178,6 +185,7 @@ def round_ticks(low: float, high: float, *, at_most: int = 6) -> list[float]:
 
 
 def _range(values: Sequence[float]) -> tuple[float, float]:
+    """Return the lowest and the highest value."""
     return min(values), max(values)
 
 
@@ -212,9 +220,9 @@ def _x_label(label: str) -> str:
     return _text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 4, label, "middle")
 
 
-def _svg(parts: Sequence[str], *, title: str, width: int, height: int) -> str:
+def _svg(parts: Sequence[str], *, title: str, width: int, height: int, kind: str = "plot") -> str:
     name = escape(title, quote=True)
     return (
-        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{name}">'
+        f'<svg class="{kind}" viewBox="0 0 {width} {height}" role="img" aria-label="{name}">'
         f"<title>{escape(title)}</title>{''.join(parts)}</svg>"
     )

@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from tritune.charts import Dot, Line, dot_chart, line_chart, reliability_chart
+from tritune.charts import Dot, Line, dot_chart, floor_fits, line_chart, reliability_chart
 from tritune.comparison import METRIC_NAMES
 from tritune.metrics.direction import HIGHER_IS_BETTER, METRICS
 
@@ -78,6 +78,7 @@ def render_report(content: ReportContent) -> str:
         weakest=weakest[:WEAKEST],
         other_classes=weakest[WEAKEST:],
         score_chart=_score_chart(comparison),
+        floor_drawn=_floor_drawn(comparison),
         curves=_curves(content),
         reliability=Markup(
             reliability_chart(content.reliability, title="Accuracy by confidence, validation split")
@@ -134,9 +135,15 @@ def _score_chart(comparison: Mapping[str, Any]) -> Markup:
             dots,
             title=f"{METRIC_NAMES[metric]} of each method on validation and test",
             x_label=f"{METRIC_NAMES[metric]} ({better} is better)",
-            floor=comparison["floors"]["validation"][metric],
+            floor=comparison["floors"]["validation"][metric] if _floor_drawn(comparison) else None,
         )
     )
+
+
+def _floor_drawn(comparison: Mapping[str, Any]) -> bool:
+    metric = comparison["metric"]
+    scores = [one[split][metric] for one in comparison["methods"] for split in ("validation", "test")]
+    return floor_fits(scores, comparison["floors"]["validation"][metric])
 
 
 def _curves(content: ReportContent) -> list[dict[str, Any]]:

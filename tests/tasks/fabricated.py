@@ -162,7 +162,7 @@ def compare_context(
         "methods": list(methods),
         "seeds": list(seeds),
         "train": {"epochs": more.pop("epochs", 3)},
-        "compare": more.pop("compare", {"metric": "macro_f1", "rule": "cheapest_within", "margin": 0.05}),
+        "compare": more.pop("compare", {"metric": "macro_f1", "rule": "cheapest_within", "margin": 0.1}),
     }
     return StageContext(
         stage="compare",

@@ -1,0 +1,40 @@
+from ruamel.yaml import YAML
+
+from tritune.card import model_card
+from tritune.comparison import Method, Training, choose, comparison_content
+from tritune.metrics.direction import METRICS
+from tritune.settings.decide import CompareSettings
+
+
+def card(*, labels: list[str], warnings: list[str] | None = None) -> str:
+    scores = dict.fromkeys(METRICS, 0.5)
+    methods = [Method("full", "full", 10, 20, 1.0, [Training(1, scores, scores, 2, 1)])]
+    settings = CompareSettings()
+    content = comparison_content(methods, choose(methods, settings), settings)
+    content |= {
+        "task": "text_classification",
+        "labels": labels,
+        "rows": {"train": 9, "validation": 3, "test": 4},
+        "floors": {"label": labels[0], "validation": scores, "test": scores},
+        "data": {"max_length": 128, "truncated": {"train": 0}},
+        "warnings": warnings or [],
+    }
+    return model_card(content, architecture="bert")
+
+
+def test_labels_of_any_kind_survive_the_front_matter_and_the_text():
+    labels = ["yes: no", "`tick`", '"quoted" # not a comment', "two\nlines", "été", "- x"]
+    text = card(labels=labels)
+    assert YAML(typ="safe").load(text.split("---\n")[1])["tritune"]["labels"] == labels
+    assert "`` `tick` ``" in text
+    assert "`two lines`" in text
+
+
+def test_warnings_are_told_and_act_as_text():
+    text = card(labels=["a", "b"], warnings=["always '<b>' | *x*"])
+    assert "- always '&lt;b\\>' \\| \\*x\\*" in text
+    assert "Warnings:" not in card(labels=["a", "b"])
+
+
+def test_very_many_labels_are_shortened():
+    assert "and 50 more in `config.json`" in card(labels=[f"l{index}" for index in range(250)])
