@@ -70,8 +70,8 @@ def run(ctx: StageContext) -> None:
     base = ctx.input("base")
     model, _ = load_classifier(base, labels=info.labels, seed=seed)
     check_plan_fits(model, plan, method=method)
-    if model.config.pad_token_id is None:
-        model.config.pad_token_id = info.pad_token_id
+    # Decoders look for a text's last token by what the batches are padded with.
+    model.config.pad_token_id = info.pad_token_id
     model.to(device)
 
     state = TrainingState(model, plan_optimizer(model, plan, weight_decay=settings.weight_decay))
