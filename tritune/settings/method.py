@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tritune.settings.section import Section
 
@@ -17,18 +17,18 @@ class FullSettings(Section):
     lr: RateOrAuto = "auto"
     """Peak learning rate. auto: from the model's width and whether its head is new."""
 
-    head_lr: RateOrAuto | None = None
+    head_lr: Rate | None = None
     """Of the task head. None: as `lr`."""
 
 
 class PartialSettings(Section):
-    """Some parameters are frozen. Exactly one of the `freeze_*` and `train_*` keys is set."""
+    """Some parameters are frozen. In exactly one way it is said which."""
 
     kind: Literal["partial"]
     lr: RateOrAuto = "auto"
-    head_lr: RateOrAuto | None = None
+    head_lr: Rate | None = None
     freeze_layers: Annotated[int, Field(ge=0)] | None = None
-    """Number of lowest layers; the embeddings are frozen with them."""
+    """Number of lowest layers; the embeddings are frozen with them. 0 freezes nothing."""
 
     freeze_fraction: Annotated[float, Field(ge=0, le=1)] | None = None
     """Share of the layers from the bottom, rounded to the nearest layer; embeddings with them."""
@@ -39,15 +39,24 @@ class PartialSettings(Section):
     train_last_tensors: Annotated[int, Field(ge=1)] | None = None
     """Freeze all but the last N tensors: the tutorials' `parameters()[:-N]`."""
 
+    @model_validator(mode="after")
+    def _one_way(self) -> "PartialSettings":
+        ways = ("freeze_layers", "freeze_fraction", "freeze_patterns", "train_last_tensors")
+        given = [way for way in ways if getattr(self, way) is not None]
+        if len(given) != 1:
+            found = " and ".join(given) or "none of them"
+            raise ValueError(f"must say in exactly one way what is frozen: {', '.join(ways)} (got {found})")
+        return self
+
 
 class AdaptiveSettings(Section):
-    """Parts learn at different rates. At most one of `decay`, `body_lr` and `rates` is set."""
+    """Parts learn at different rates, given in exactly one way."""
 
     kind: Literal["adaptive"]
     lr: RateOrAuto = "auto"
     """Of the top layer; what `decay` and the other keys leave out learns at this rate."""
 
-    head_lr: RateOrAuto | None = None
+    head_lr: Rate | None = None
     decay: Annotated[float, Field(gt=0, le=1)] | None = None
     """Factor per layer going down; embeddings are one below the lowest layer."""
 
@@ -56,6 +65,14 @@ class AdaptiveSettings(Section):
 
     rates: dict[str, Rate] | None = None
     """Shell pattern of tensor names -> learning rate."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "AdaptiveSettings":
+        given = [way for way in ("decay", "body_lr", "rates") if getattr(self, way) is not None]
+        if len(given) != 1:
+            found = " and ".join(given) or "none of them"
+            raise ValueError(f"must give the rates in exactly one way: decay, body_lr, rates (got {found})")
+        return self
 
 
 MethodSettings = Annotated[FullSettings | PartialSettings | AdaptiveSettings, Field(discriminator="kind")]

@@ -1,0 +1,68 @@
+"""`tritune plan`: what each method would train, at which rate, without training."""
+
+import importlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from tritune.errors import InputError
+from tritune.models.source import locate_model
+from tritune.settings.problems import did_you_mean
+from tritune.settings.project import Project, read_project
+
+
+def plan(methods: Sequence[str] | None) -> None:
+    """Print the tuning plan of each named method; of all in `methods` of params.yaml if none is named.
+
+    Works before the first run: the base model is read where `model.source` says, without its weights.
+
+    Raises:
+        InputError: An unknown method, no model, or a plan that does not fit the model.
+    """
+    root = Path.cwd()
+    project = read_project(root / "params.yaml")
+    names = list(methods or project.methods)
+    for name in names:
+        if name not in project.method:
+            raise InputError(
+                f"there is no method {name} in params.yaml{did_you_mean(name, project.method)}; "
+                f"defined are {', '.join(project.method)}"
+            )
+    folder = locate_model(project.model.source, root=root)
+    labels, labels_remark = _labels(root)
+
+    # Everything above answers at once; these take seconds to import.
+    from tritune.models.layers import take_apart
+    from tritune.models.load import empty_classifier
+    from tritune.plan.compile import compile_plan
+    from tritune.plan.table import plan_remarks, plan_table
+
+    console = Console()
+    model, new_tensors = empty_classifier(folder, labels=labels)
+    anatomy = take_apart(model)
+    console.print(_headline(project, anatomy.architecture, labels_remark), highlight=False, soft_wrap=True)
+    for name in names:
+        settings, key = project.method[name], f"method.{name}"
+        method = importlib.import_module(f"tritune.methods.{settings.kind}")
+        rates = method.rates(anatomy, settings, key=key)
+        compiled = compile_plan(anatomy, rates, settings, new_tensors=new_tensors, key=key)
+        title = name if name == settings.kind else f"{name} ({settings.kind})"
+        console.print()
+        console.print(plan_table(compiled, title=title))
+        for remark in plan_remarks(compiled):
+            console.print(remark, highlight=False, soft_wrap=True)
+
+
+def _headline(project: Project, architecture: str, remark: str) -> str:
+    return f"{architecture} from {project.model.source}, {remark}"
+
+
+def _labels(root: Path) -> tuple[list[str], str]:
+    """Return the labels that the data have, or two stand-ins, and a remark that says which."""
+    path = root / "data/ingested/labels.json"
+    if path.is_file():
+        labels = json.loads(path.read_text(encoding="utf-8"))
+        return labels, f"{len(labels)} labels"
+    return ["0", "1"], "2 labels assumed: the data are not ingested yet"

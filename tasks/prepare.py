@@ -1,0 +1,39 @@
+"""Stage `prepare`: compile one method's tuning plan for the base model.
+
+Reads `base` and the labels of `data/tokens`; writes `plans/METHOD/plan.json`. The only stage that imports
+`tritune.methods`, and of it only the method's own kind.
+"""
+
+import importlib
+import json
+
+from pydantic import TypeAdapter
+
+from tritune.models.layers import take_apart
+from tritune.models.load import empty_classifier
+from tritune.pipeline.context import StageContext
+from tritune.plan.compile import compile_plan
+from tritune.settings.method import MethodSettings
+
+
+def run(ctx: StageContext) -> None:
+    """Write the plan.
+
+    Raises:
+        InputError: The method's settings do not fit the model.
+    """
+    method = ctx.item["method"]
+    settings = TypeAdapter(MethodSettings).validate_python(ctx.params[f"method.{method}"])
+    tokens = json.loads((ctx.input("data/tokens") / "tokens.json").read_text(encoding="utf-8"))
+    if tokens["task"] != ctx.params["task"]:
+        raise ValueError(
+            f"data/tokens is for the task {tokens['task']}, params.yaml says {ctx.params['task']}"
+        )
+    model, new_tensors = empty_classifier(ctx.input("base"), labels=tokens["labels"])
+    anatomy = take_apart(model)
+    key = f"method.{method}"
+    rates = importlib.import_module(f"tritune.methods.{settings.kind}").rates(anatomy, settings, key=key)
+    plan = compile_plan(anatomy, rates, settings, new_tensors=new_tensors, key=key)
+    (ctx.output_folder(f"plans/{method}") / "plan.json").write_text(plan.to_json(), encoding="utf-8")
+    for note in plan.notes:
+        print(note)

@@ -1,0 +1,69 @@
+"""Adaptive fine-tuning: low layers learn slowly, top layers faster.
+
+Source: Howard & Ruder 2018 (ULMFiT), https://arxiv.org/abs/1801.06146, who divide the rate by 2.6 per layer
+going down, and Sun et al. 2019, https://arxiv.org/abs/1905.05583, section 5.3.3, who multiply by 0.95.
+Where we differ from Sun et al.'s code: the embeddings take part, one below the lowest layer.
+
+The exponent of `decay` is 0 for the head, for what lies above the layers, and for the top layer; 1 for the
+layer below it; and so on down; the embeddings have the number of layers. In an encoder-decoder the encoder is
+below the decoder.
+"""
+
+from tritune.errors import InputError
+from tritune.methods.rate import Rate, matching
+from tritune.models.layers import Anatomy
+from tritune.settings.method import AdaptiveSettings
+
+Settings = AdaptiveSettings
+
+
+def rates(anatomy: Anatomy, settings: AdaptiveSettings, *, key: str) -> dict[str, Rate]:
+    """Return every tensor's rate by name.
+
+    Args:
+        anatomy: The model, taken apart.
+        key: Where the settings stand in params.yaml, for messages.
+
+    Raises:
+        InputError: A pattern matches nothing, or two claim one tensor.
+    """
+    if settings.decay is not None:
+        return _decaying(anatomy, settings.decay)
+    if settings.rates is not None:
+        return _by_pattern(anatomy, settings.rates, key=key)
+    body = Rate(absolute=settings.body_lr)
+    return {
+        tensor.name: Rate() if part.role == "head" else body
+        for part in anatomy.parts
+        for tensor in part.tensors
+    }
+
+
+def _decaying(anatomy: Anatomy, decay: float) -> dict[str, Rate]:
+    found: dict[str, Rate] = {}
+    exponent, above_layers = 0, True
+    for part in reversed(anatomy.parts):
+        if part.role == "layer":
+            exponent += not above_layers
+            above_layers = False
+        # An encoder's final norm goes with the encoder's top layer, not with the decoder above it.
+        step = part.role == "embeddings" or (part.role == "final" and not above_layers)
+        own = exponent + step
+        for tensor in part.tensors:
+            found[tensor.name] = Rate(multiple=decay**own, exponent=own)
+    return found
+
+
+def _by_pattern(anatomy: Anatomy, patterns: dict[str, float], *, key: str) -> dict[str, Rate]:
+    claimed: dict[str, str] = {}
+    found = {name: Rate() for name in anatomy.order}
+    for pattern, lr in patterns.items():
+        for name in sorted(matching(pattern, anatomy.order, key=f"{key}.rates")):
+            if name in claimed:
+                raise InputError(
+                    f"{key}.rates: {name} is claimed by two patterns, {claimed[name]!r} and {pattern!r}; "
+                    "make them exclude each other"
+                )
+            claimed[name] = pattern
+            found[name] = Rate(absolute=lr)
+    return found

@@ -1,0 +1,47 @@
+"""What a method says of one tensor: whether it learns, and how fast relative to the method's own rate."""
+
+import difflib
+import fnmatch
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tritune.errors import InputError
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How fast one tensor learns."""
+
+    multiple: float = 1.0
+    """Of the method's learning rate; 0: frozen."""
+
+    absolute: float | None = None
+    """A learning rate of its own, whatever the method's is."""
+
+    exponent: int | None = None
+    """How often a layer-wise decay is in `multiple`."""
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the tensor does not learn."""
+        return self.absolute is None and self.multiple == 0
+
+
+FROZEN = Rate(multiple=0.0)
+
+
+def matching(pattern: str, names: Iterable[str], *, key: str) -> set[str]:
+    """Return the names that a shell pattern matches, case and all.
+
+    Raises:
+        InputError: It matches none. The message names `key` of params.yaml and the closest names.
+    """
+    names = list(names)
+    found = set(fnmatch.filter(names, pattern))
+    if not found:
+        close = difflib.get_close_matches(pattern, names, n=3, cutoff=0.3) or names[:3]
+        raise InputError(
+            f"{key}: the pattern {pattern!r} matches no tensor of the model; the closest names are "
+            f"{', '.join(close)}; `tritune plan` lists the model's parts"
+        )
+    return found

@@ -1,0 +1,49 @@
+"""A learning rate for those who set none: a starting point that works, not an optimum.
+
+What it rests on:
+- The wider a model, the smaller the step: published fine-tunings use 2e-5 to 5e-5 for BERT-base (width 768;
+  Devlin et al. 2019, https://arxiv.org/abs/1810.04805, appendix A.3) and about half for large models (width
+  1024); small distilled models of width 384 need several times more, or three epochs leave them half-way.
+- The less of the body learns under a new head, the larger the step: the head has to be learnt from
+  scratch, and there is less pretrained knowledge to disturb (a linear probe uses 10 to 100 times the rate).
+- A head that is not new starts near its goal: half.
+"""
+
+LOWEST, HIGHEST = 1e-5, 1e-2
+WIDTH, RATE_AT_WIDTH = 768, 5e-5
+WIDTH_EXPONENT = 3.0
+FROZEN_EXPONENT = 1.25
+MOST_FOR_WIDTH = 5e-4
+MOST_FOR_DECAY = 3.0
+
+
+def default_rate(*, width: int, layers: int, layers_learning: int, new_head: bool) -> float:
+    """Return a peak learning rate for AdamW, rounded to two digits, in [1e-5, 1e-2].
+
+    Args:
+        width: Size of the hidden states, at least 1.
+        layers: Of the model, at least 1.
+        layers_learning: How many of them learn, 0 to `layers`. 0: a head on a frozen body.
+        new_head: Whether the head is newly initialised.
+    """
+    rate = min(MOST_FOR_WIDTH, RATE_AT_WIDTH * (WIDTH / width) ** WIDTH_EXPONENT)
+    rate = max(LOWEST, rate)
+    if new_head:
+        # One is added for the head itself, so that a frozen body gives a finite rate.
+        rate *= ((layers + 1) / (layers_learning + 1)) ** FROZEN_EXPONENT
+    else:
+        rate /= 2
+    return float(f"{min(HIGHEST, max(LOWEST, rate)):.1e}")
+
+
+def top_rate(rate: float, *, decay: float, layers: int) -> float:
+    """Return the top layer's rate under layer-wise decay, so that the layers' geometric mean is `rate`.
+
+    It is at most 3 times `rate`: in a deep model a strong decay would ask for more than the head bears.
+
+    Args:
+        rate: What every layer would get without decay.
+        decay: Factor per layer going down, in (0, 1].
+        layers: Of the model, at least 1.
+    """
+    return float(f"{rate * min(MOST_FOR_DECAY, decay ** (-(layers - 1) / 2)):.1e}")

@@ -1,0 +1,88 @@
+"""The tuning plan: which tensors learn, at which rate, from which step on."""
+
+import json
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class Group:
+    """Tensors that are treated alike."""
+
+    name: str
+    """Unique. The part of the model they belong to (embeddings, layer.0, ..., final, head), with /1, /2, ...
+    for further groups of the part: those without weight decay, or with a rate of their own."""
+
+    tensors: tuple[str, ...]
+    """As in `model.named_parameters()`."""
+
+    parameters: int
+    lr: float | None
+    """Peak learning rate; None: frozen."""
+
+    weight_decay: bool
+    """False for norms and biases."""
+
+    exponent: int | None
+    """With layer-wise rates, how often `decay` is multiplied into the rate; else None."""
+
+    share_of_compute: float
+    """Of the plan's trained compute, in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of the training in which the same groups learn."""
+
+    start: float
+    """Share of all steps at which it begins, in [0, 1); the first one's is 0."""
+
+    groups: tuple[str, ...]
+    """Names of the groups that learn; the others hold still."""
+
+
+@dataclass(frozen=True)
+class TuningPlan:
+    """One method, compiled for one model."""
+
+    architecture: str
+    kind: str
+    """full, partial or adaptive."""
+
+    groups: tuple[Group, ...]
+    """Lowest part first. Every tensor of the model is in exactly one."""
+
+    phases: tuple[Phase, ...]
+    new_tensors: tuple[str, ...]
+    """Not in the base model: initialised from the seed."""
+
+    layers: int
+    tensors_total: int
+    parameters_total: int
+    parameters_trainable: int
+    trained_compute_per_token: float
+    """Floating-point operations of matrix products, forward and backward, per token."""
+
+    notes: tuple[str, ...]
+    """What a person should know about how the plan came about, a sentence each."""
+
+    def to_json(self) -> str:
+        """Return the plan as JSON, the same bytes for the same plan."""
+        return json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "TuningPlan":
+        """Return the plan that `to_json` wrote.
+
+        Raises:
+            TypeError: A key is missing or unknown.
+        """
+        content = json.loads(text)
+        groups = [{**group, "tensors": tuple(group["tensors"])} for group in content.pop("groups")]
+        phases = [{**phase, "groups": tuple(phase["groups"])} for phase in content.pop("phases")]
+        return cls(
+            groups=tuple(Group(**group) for group in groups),
+            phases=tuple(Phase(**phase) for phase in phases),
+            new_tensors=tuple(content.pop("new_tensors")),
+            notes=tuple(content.pop("notes")),
+            **content,
+        )
