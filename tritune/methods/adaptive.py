@@ -10,8 +10,8 @@ below the decoder.
 """
 
 from tritune.errors import InputError
-from tritune.methods.rate import Rate, matching
 from tritune.models.layers import Anatomy
+from tritune.plan.rate import Rate, matching
 from tritune.settings.method import AdaptiveSettings
 
 Settings = AdaptiveSettings

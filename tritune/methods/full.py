@@ -1,7 +1,7 @@
 """Full fine-tuning: every parameter learns at one rate."""
 
-from tritune.methods.rate import Rate
 from tritune.models.layers import Anatomy
+from tritune.plan.rate import Rate
 from tritune.settings.method import FullSettings
 
 Settings = FullSettings

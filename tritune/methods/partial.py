@@ -6,8 +6,8 @@ ten *tensors*, not "the first ten layers" as their text often says. Here both ca
 """
 
 from tritune.errors import InputError
-from tritune.methods.rate import FROZEN, Rate, matching
 from tritune.models.layers import Anatomy
+from tritune.plan.rate import FROZEN, Rate, matching
 from tritune.settings.method import PartialSettings
 
 Settings = PartialSettings

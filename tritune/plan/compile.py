@@ -9,9 +9,9 @@ norms, softmax, look-ups, and that poolers and heads run once per text rather th
 from collections.abc import Collection, Mapping
 
 from tritune.errors import InputError
-from tritune.methods.rate import Rate
 from tritune.models.layers import Anatomy, Part, Tensor
 from tritune.plan.default_rate import default_rate, top_rate
+from tritune.plan.rate import Rate
 from tritune.plan.tuning_plan import Group, Phase, TuningPlan
 from tritune.settings.method import AdaptiveSettings, FullSettings, PartialSettings
 
