@@ -33,7 +33,7 @@ WORK = Path(".dvc/tmp/tritune")
 USERS_ERROR, BUSY, INPUTS_CHANGED, TERMINATED = 2, 75, 76, 143
 """Exit codes beside 0 and 1; a stage whose supervisor died ends with 77."""
 
-SECONDS_FOR_PREDECESSOR = 10.0
+SECONDS_FOR_PREDECESSOR = 5.0
 """How long an earlier process of the same stage may take to notice that it should end."""
 
 Body = Callable[[StageContext], None]

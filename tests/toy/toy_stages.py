@@ -12,7 +12,6 @@ from tritune.pipeline.context import StageContext
 from tritune.training.progress import StepProgress
 
 
-
 def prepare(ctx: StageContext) -> None:
     rows = list(range(100))
     random.Random(ctx.params["tokenize"]["max_length"]).shuffle(rows)

@@ -1,0 +1,169 @@
+"""A stage that fails: its own error, the command that reruns only it, and the exit code it deserves."""
+
+import re
+import shlex
+
+import pytest
+from ruamel.yaml import YAML
+from toy_project import Toy, states
+
+FAILING = {"TOY_STAGE": "train@partial-13", "TOY_AT_STEP": "3"}
+COMMAND = "run only this stage again: dvc repro -s train@partial-13"
+
+
+@pytest.fixture(scope="module")
+def failing(shared: Toy) -> Toy:
+    return shared
+
+
+def set_meta(toy: Toy, stage: str, **meta: object) -> None:
+    yaml, path = YAML(), toy.folder / "dvc.yaml"
+    content = yaml.load(path.read_text())
+    content["stages"][stage]["meta"].update(meta)
+    with path.open("w") as file:
+        yaml.dump(content, file)
+
+
+def test_siblings_finish_and_what_comes_after_is_not_ready(failing):
+    code, output = failing.tritune("run", TOY_EVENT="bug", **FAILING)
+    assert code == 1
+    shown = states(output)
+    assert shown["train@partial-13"] == "Failed"
+    assert shown["evaluate@partial-13"] == shown["compare"] == "NotReady"
+    done = {name for name, state in shown.items() if state == "Completed"}
+    assert done == {
+        "prepare",
+        "train@full-13",
+        "train@adaptive-13",
+        "evaluate@full-13",
+        "evaluate@adaptive-13",
+    }
+    assert "ZeroDivisionError: a bug in the body" in output
+    assert COMMAND in output
+    for noise in ("ERROR:", "Running stage", "exited with", "prefect"):
+        assert noise not in output, output
+
+
+def test_the_user_s_own_mistake_is_one_sentence_and_exit_code_2(failing):
+    code, output = failing.tritune("run", TOY_EVENT="users error", **FAILING)
+    assert code == 2
+    assert (
+        "error: train@partial-13 failed: train.batch_size: 13 brings bad luck; choose another number\n"
+        + COMMAND
+    ) in output
+    assert "Traceback" not in output
+
+
+def test_a_killed_stage_names_the_likely_reason(failing):
+    code, output = failing.tritune("run", TOY_EVENT="out of memory", **FAILING)
+    assert code == 1
+    assert "its process was killed; if nobody did that, memory ran out: lower train.batch_size" in output
+    assert COMMAND in output
+
+
+def test_a_stage_that_takes_too_long_is_stopped(failing):
+    set_meta(failing, "train", timeout=3)
+    try:
+        code, output = failing.tritune("run", TOY_STEP_SECONDS="1")
+    finally:
+        set_meta(failing, "train", timeout=600)
+    assert code == 1
+    assert "train@partial-13 failed: took longer than 3 seconds (meta.timeout in dvc.yaml)" in output
+    assert not failing.processes()
+
+
+def test_the_command_it_names_runs_only_that_stage(failing):
+    command = COMMAND.partition(": ")[2]
+    code, output = failing.call(*shlex.split(command))
+    assert code == 0
+    assert output.count("Running stage") == 1
+    assert failing.stale() == {"evaluate@partial-13", "compare"}
+
+
+@pytest.fixture
+def refused(toy: Toy):
+    """A toy in which nothing may have run when the test is over."""
+    yield toy
+    assert not (toy.folder / "data").exists()
+    assert not (toy.folder / "results").exists()
+
+
+def refusal(toy: Toy, command: str = "run") -> str:
+    code, output = toy.tritune(command)
+    assert code == 2, output
+    assert "Traceback" not in output
+    return output
+
+
+def test_a_wrong_setting_is_found_before_anything_else(refused):
+    refused.change("train", patience=0)
+    assert "train.patience: must be at least 1 and" not in refusal(refused)
+    assert "train.patience" in refusal(refused)
+
+
+def test_a_section_that_dvc_yaml_needs_may_not_be_left_out(refused):
+    path = refused.folder / "params.yaml"
+    path.write_text(path.read_text().replace("compute: {threads: 1}\n", ""))
+    assert (
+        "error: params.yaml: `compute` is missing, and train@full-13 depends on it; add it (a section may be "
+        "empty, which means its defaults: `compute: {}`)" in refusal(refused)
+    )
+
+
+def test_no_git_repository(refused):
+    (refused.folder / ".git").rename(refused.folder / "git")
+    assert (
+        "is not a git repository, which DVC and the model registry need; clone the project with git, or run"
+        in (refusal(refused))
+    )
+
+
+def test_no_dvc_repository(refused):
+    (refused.folder / ".dvc").rename(refused.folder / "dvc")
+    assert "is not a DVC repository (it has no .dvc folder)" in refusal(refused)
+
+
+@pytest.mark.parametrize("command", ["run", "status"])
+def test_a_conflicted_lock(refused, command):
+    (refused.folder / "dvc.lock").write_text(
+        "schema: '2.0'\nstages:\n<<<<<<< HEAD\n  prepare: {}\n=======\n  train: {}\n>>>>>>> other\n"
+    )
+    assert (
+        "error: dvc.lock, line 3: an unresolved merge conflict; take one side with "
+        "`git checkout --ours dvc.lock` (or --theirs), or delete the file: "
+        "results that were made here before come back from DVC's cache"
+    ) in refusal(refused, command)
+
+
+@pytest.mark.parametrize("text", [b"schema: '2.0'\nstages:\n  prepare: [1, 2\n", b"\xff\xfe", b"stages: 3\n"])
+def test_a_damaged_lock(refused, text):
+    (refused.folder / "dvc.lock").write_bytes(text)
+    assert re.match(
+        r"error: dvc\.lock is damaged: .*; take one side with `git checkout --ours", refusal(refused)
+    )
+
+
+def test_a_damaged_dag(refused):
+    (refused.folder / "dvc.yaml").write_text("stages:\n  prepare: [1, 2\n")
+    assert re.match(r"error: dvc\.yaml is damaged: .*`git checkout dvc.yaml`", refusal(refused))
+
+
+def test_an_unknown_variable_in_the_dag(refused):
+    path = refused.folder / "dvc.yaml"
+    path.write_text(path.read_text().replace("${seeds}", "${sedes}"))
+    output = refusal(refused)
+    assert "error: DVC cannot read the pipeline:" in output
+    assert "sedes" in output
+
+
+def test_results_that_cannot_be_written(refused):
+    (refused.folder / "checkpoints").write_text("a file in the way")
+    assert (
+        "error: checkpoints: cannot be written to (Not a directory), but the pipeline puts its results "
+        "there; make it a folder that you may write to, or remove it\n"
+    ) in refusal(refused)
+
+
+def test_other_versions_than_the_recorded_ones(refused):
+    (refused.folder / "versions.yaml").write_text("torch: 1.2.3+gpu\n")
+    assert re.search(r"versions\.yaml names torch 1\.2\.3\+gpu \(installed: \d", refusal(refused))

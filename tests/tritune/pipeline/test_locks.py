@@ -1,0 +1,75 @@
+import os
+
+import pytest
+
+from tritune.pipeline import locks
+from tritune.pipeline.locks import Busy, _listed_gpus, held, holder, one_of, training_slots, usable_cores
+
+
+def test_a_held_lock_refuses_others_and_names_its_holder(tmp_path):
+    path = tmp_path / "run.lock"
+    with held(path):
+        assert holder(path) == os.getpid()
+        with pytest.raises(Busy, match=f"run.lock is held by process {os.getpid()}"), held(path):
+            pass
+    assert holder(path) is None
+    with held(path):
+        pass
+
+
+def test_nobody_holds_a_lock_that_was_never_taken(tmp_path):
+    assert holder(tmp_path / "none.lock") is None
+    assert not (tmp_path / "none.lock").exists()
+
+
+def test_cpu_slots_are_as_many_as_trainings_fit_the_cores(tmp_path, monkeypatch):
+    monkeypatch.setattr(locks, "usable_cores", lambda: 8)
+    for threads, slots in ((1, 8), (3, 2), (8, 1), (64, 1)):
+        assert len(training_slots(threads=threads, device="cpu", folder=tmp_path)) == slots
+
+
+def test_each_gpu_is_a_slot_that_sees_only_itself(tmp_path, monkeypatch):
+    monkeypatch.setattr(locks, "torch_may_use_gpu", lambda: True)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0, 3")
+    slots = training_slots(threads=1, device="auto", folder=tmp_path)
+    assert [slot.environment for slot in slots] == [
+        {"CUDA_VISIBLE_DEVICES": "0"},
+        {"CUDA_VISIBLE_DEVICES": "3"},
+    ]
+    assert len({slot.lock for slot in slots}) == 2
+    with_cpu = training_slots(threads=1, device="cpu", folder=tmp_path)
+    assert all(not slot.environment for slot in with_cpu)
+
+
+@pytest.mark.parametrize("hidden", ["", "-1"])
+def test_hidden_gpus_are_no_slots(monkeypatch, hidden):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+    assert locks.visible_gpus() == []
+
+
+def test_a_cpu_build_of_torch_makes_cpu_slots(tmp_path, monkeypatch):
+    monkeypatch.setattr(locks.metadata, "version", lambda _: "2.13.0+cpu")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert training_slots(threads=1, device="auto", folder=tmp_path)[0].environment == {}
+
+
+def test_the_listing_of_nvidia_smi():
+    whole = "GPU 0: NVIDIA H200 (UUID: GPU-aa)\nGPU 1: NVIDIA H200 (UUID: GPU-bb)\n"
+    assert _listed_gpus(whole) == ["GPU-aa", "GPU-bb"]
+    cut = (
+        "GPU 0: NVIDIA H200 (UUID: GPU-aa)\n"
+        "  MIG 3g.71gb Device 0: (UUID: MIG-11)\n  MIG 3g.71gb Device 1: (UUID: MIG-22)\n"
+        "GPU 1: NVIDIA H200 (UUID: GPU-bb)\n"
+    )
+    assert _listed_gpus(cut) == ["MIG-11", "MIG-22", "GPU-bb"]
+
+
+def test_a_slot_is_one_that_nobody_has(tmp_path, monkeypatch):
+    monkeypatch.setattr(locks, "usable_cores", lambda: 2)
+    slots = training_slots(threads=1, device="cpu", folder=tmp_path)
+    with one_of(slots) as first, one_of(slots) as second:
+        assert {first.lock, second.lock} == {slot.lock for slot in slots}
+
+
+def test_there_is_at_least_one_core():
+    assert 1 <= usable_cores() <= (os.cpu_count() or 1)
