@@ -1,58 +1,59 @@
-"""The gate before production: a candidate must not be worse than the champion on the same test rows."""
+"""May a candidate take the champion's place? Not if it is worse on the same test set, beyond a margin."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tritune.metrics.direction import HIGHER_IS_BETTER, advantage
+from tritune.metrics.direction import advantage
 from tritune.settings.train import Metric
 
 ROUNDING = 1e-9
-"""0.91 - 0.90 is a little more than 0.01 in binary; a candidate exactly at the margin passes."""
+"""0.90 - 0.89 is not 0.01 in floating point; a score that is exactly the margin below passes."""
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A version as the gate sees it."""
+    """What the gate looks at in a version."""
 
     version: str
-    score: float | None
-    """On its test split, in the metric's unit; None: its comparison does not have the metric."""
+    test: Mapping[str, float]
+    """Scores of the model on its test set; empty where the version does not say."""
 
     test_set: str | None
-    """Hash of the test rows; None: unknown."""
+    """Hash of the test rows; None where it is not known."""
 
 
-def objection(candidate: Contender, champion: Contender, *, metric: Metric, margin: float) -> str | None:
-    """Return why the candidate should not replace the champion, in a sentence without its end, or None.
+def refusal(candidate: Contender, champion: Contender, *, metric: Metric, margin: float) -> str | None:
+    """Return why the candidate may not replace the champion, in one sentence, or None when it may.
 
     Args:
-        candidate: Who wants to be champion.
-        champion: Who is.
-        metric: On the test split; lower is better for some.
-        margin: How much worse the candidate may score, in the metric's unit. At least 0.
+        metric: Decides; higher or lower is better as it is for that metric.
+        margin: How much worse the candidate may be, in the metric's own unit. At least 0.
     """
-    if candidate.test_set is None or champion.test_set is None:
-        unknown = candidate.version if candidate.test_set is None else champion.version
+    pair = f"{candidate.version} and the champion {champion.version}"
+    forced = f"promote it all the same with `tritune promote {candidate.version} --force`"
+    if metric not in candidate.test or metric not in champion.test:
+        silent = champion.version if metric in candidate.test else candidate.version
         return (
-            f"the test rows of {unknown} are not known here (neither DVC's cache nor a remote has its "
-            "data/ingested), so the scores may not be comparable"
+            f"{pair} cannot be compared: {silent} has no test {metric} in results/comparison.json; set "
+            f"compare.metric in params.yaml to one that both have, or {forced}"
+        )
+    ours, theirs = candidate.test[metric], champion.test[metric]
+    scores = f"test {metric} {ours:.4f} and {theirs:.4f}"
+    if candidate.test_set is None or champion.test_set is None:
+        silent = champion.version if candidate.test_set else candidate.version
+        return (
+            f"{pair} ({scores}) may have been tested on different rows: which ones {silent} was tested on is "
+            f"not on record; compare them yourself on the same rows with `tritune predict`, or {forced}"
         )
     if candidate.test_set != champion.test_set:
         return (
-            f"{candidate.version} and {champion.version} were tested on different rows "
-            f"({metric} {_shown(candidate)} and {_shown(champion)}), which says nothing about which is better"
+            f"{pair} were tested on different rows, so that {scores} say nothing about which is better; "
+            "score both on the same rows (give your data a test split of its own and it stays the same), "
+            f"or {forced}"
         )
-    if candidate.score is None or champion.score is None:
-        unscored = candidate if candidate.score is None else champion
-        return f"{unscored.version} has no test {metric}, so it cannot be compared"
-    deficit = advantage(metric, champion.score, candidate.score)
-    if deficit <= margin + ROUNDING:
-        return None
-    direction = "below" if HIGHER_IS_BETTER[metric] else "above"
-    return (
-        f"test {metric} of {candidate.version} is {_shown(candidate)}, {deficit:.6g} {direction} the "
-        f"{_shown(champion)} of {champion.version}, and register.margin allows {margin:g}"
-    )
-
-
-def _shown(contender: Contender) -> str:
-    return "unknown" if contender.score is None else f"{contender.score:.4f}"
+    if advantage(metric, ours, theirs) < -margin - ROUNDING:
+        return (
+            f"{candidate.version} is worse than the champion {champion.version} on the same test set: "
+            f"{scores}, and register.margin in params.yaml allows {margin:g}; train a better one, or {forced}"
+        )
+    return None

@@ -1,4 +1,4 @@
-"""git's plumbing, run so that nothing of the user's set-up gets in the way: no hook, no signature, no editor."""
+"""git's plumbing, run so that nothing of the user's set-up gets in the way: no hook, no signature."""
 
 import os
 import subprocess

@@ -1,333 +1,286 @@
-"""The model registry: versions and stages of `models/selected` as git tags, by GTO's rules.
+"""The model registry: versions of the model to ship, and which of them is the champion.
 
-A version is a tag on a snapshot commit (`tritune/pipeline/snapshot.py`), so that `git checkout NAME@v0.0.1`
-and `dvc repro` give that model again. `gto show` and `dvc artifacts get . NAME --stage champion` find it.
+Kept by GTO, DVC's own registry, as git tags `NAME@v0.0.1` and `NAME#champion#1`: `gto show`, `gto
+history` and `dvc artifacts get . NAME --stage champion` see the same. No tag is deleted or pushed here.
 """
 
 import contextlib
-import json
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tritune.errors import InputError
-from tritune.pipeline.gate import Contender, objection
-from tritune.pipeline.git import head, prefix
-from tritune.pipeline.guard import WORK
-from tritune.pipeline.history import CHALLENGER, CHAMPION, ROLLBACK, History
+from tritune.pipeline.gate import Contender, refusal
+from tritune.pipeline.git import common_folder
 from tritune.pipeline.locks import Busy, held
-from tritune.pipeline.snapshot import check_reproducible, take_snapshot
-from tritune.pipeline.stored import fetch_output, file_hash_at, hash_at, holds, json_at, recorded_hash
-from tritune.pipeline.tags import TagExists, read_events, version_tag, write_assignment, write_version
+from tritune.pipeline.model_files import folder_of_output
+from tritune.pipeline.registered_version import (
+    CHALLENGER,
+    CHAMPION,
+    MODEL,
+    RegisteredVersion,
+    annotation,
+    contents_of,
+    describe,
+    locked_hash,
+)
+from tritune.pipeline.registry_tags import Event, Tags, read_tags, stage_tag, version_tag, write_tags
+from tritune.pipeline.snapshot import take_snapshot
 from tritune.settings.project import read_project, read_yaml
 
-MODEL = "models/selected"
-COMPARISON = "results/comparison.json"
-TEST_ROWS = "data/ingested/test.parquet"
+SECONDS_FOR_ANOTHER = 120.0
+"""How long another process may take to register or promote."""
 
-SECONDS_FOR_OTHERS = 120.0
-"""How long another registration may take before we give up."""
+_ROLLED_BACK = "Rolled back to"
+"""Begins the message of an assignment that goes back, so that the next rollback goes further."""
 
 
 @dataclass(frozen=True)
 class Registration:
-    """What registering came to."""
+    """What became of a call to `register`."""
 
     name: str
     version: str
     created: bool
-    """False: this model had the version already."""
+    """False: this model had the version before."""
 
     stage: str
-    """The highest stage that the version has; empty: none."""
+    """The stage that the version has now; empty: none."""
 
     message: str
+    """What happened and what to do next, in one line."""
 
 
 @dataclass(frozen=True)
 class Promotion:
-    """A stage that a version has got."""
+    """A stage that went from one version to another."""
 
     version: str
-    previous: str
-    """Who had the stage before; empty: nobody."""
-
     stage: str
+    replaced: str | None
     changed: bool
+    """False: the version had the stage already."""
+
     message: str
 
 
-@dataclass(frozen=True)
-class RegisteredVersion:
-    """One version, with what its commit says about it."""
-
-    name: str
-    version: str
-    commit: str
-    created: datetime
-    stages: tuple[str, ...]
-    method: str = ""
-    """Name of the method that made it; empty: its commit has no comparison."""
-
-    seed: int | None = None
-    task: str = ""
-    metric: str = ""
-    """What the choice between methods went by."""
-
-    scores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """`validation` and `test` scores of the model itself, by metric."""
-
-
 def register(root: Path) -> Registration:
-    """Give `models/selected` a version, unless the same model has one.
+    """Give the selected model a version, unless it has one.
 
-    The first becomes champion, as there is nothing that it could make worse; later ones become challenger. A
-    registration that was killed half-way is completed.
+    The first version becomes champion, later ones challenger.
 
     Raises:
-        InputError: The results are stale, or something they came from is not what dvc.lock says.
+        InputError: There is no model, or the results are not what dvc.lock says.
     """
     name = artifact_name(root)
+    lock = root / "dvc.lock"
+    content = locked_hash(lock.read_bytes()) if lock.is_file() else ""
+    if not content or not (root / MODEL).is_dir():
+        raise InputError(f"there is no {MODEL} to register; make it with `tritune run`")
     with _alone(root):
-        check_reproducible(root, model=MODEL)
-        content = recorded_hash((root / "dvc.lock").read_bytes(), MODEL)
-        for _ in range(5):
-            # A second work tree of this repository has a lock of its own, but the same tags.
-            with contextlib.suppress(TagExists):
-                return _register(root, name, str(content))
-        raise InputError(f"tags of {name} appear faster than they can be read; try again")
+        tags = read_tags(root, name)
+        known = dict(zip(contents_of(root, tags.registered), tags.registered, strict=True))
+        if content in known:
+            return _known(root, tags, known[content])
+        version = tags.next_version
+        stage = CHALLENGER if tags.holder(CHAMPION) else CHAMPION
+        # GTO takes one version a commit, and a version that was taken back keeps its tag.
+        commit = take_snapshot(
+            root,
+            output=MODEL,
+            message=f"Snapshot for {name} {version}",
+            unlike={event.commit for event in tags.events},
+        )
+        new = [
+            (
+                version_tag(name, version),
+                commit,
+                annotation(root, name=name, version=version, content=content),
+            ),
+            (stage_tag(tags, stage), commit, f"{version} is the {stage}"),
+        ]
+        write_tags(root, tags, new)
+    first = "the champion, as there was none to replace" if stage == CHAMPION else f"a {CHALLENGER}"
+    promote_it = "" if stage == CHAMPION else f"; make it the champion with `tritune promote {version}`"
+    share = f"`git push origin {' '.join(tag for tag, _, _ in new)}` and `dvc push`"
+    message = f"{name} {version} is {first}{promote_it}; nothing is pushed by itself: share it with {share}"
+    return Registration(name, version, True, stage, message)
 
 
 def versions(root: Path) -> list[RegisteredVersion]:
-    """Return all registered versions, newest first.
-
-    Raises:
-        InputError: There is no git repository, or dvc.yaml names no model.
-    """
-    name = artifact_name(root)
-    history = History(name, read_events(root, name))
-    made = {event.version: event.seconds for event in history.events if event.action == "register"}
-    found = []
-    for version, commit in history.commits.items():
-        comparison = json_at(root, commit, COMPARISON)
-        chosen = comparison.get("chosen", {})
-        found.append(
-            RegisteredVersion(
-                name,
-                version,
-                commit,
-                datetime.fromtimestamp(made[version], UTC),
-                history.stages(version),
-                method=str(chosen.get("method", "")),
-                seed=chosen.get("seed"),
-                task=str(comparison.get("task", "")),
-                metric=str(comparison.get("metric", "")),
-                scores=_scores(comparison),
-            )
-        )
-    return found
+    """Return all registered versions, the highest first; none if nothing was registered yet."""
+    tags = read_tags(root, artifact_name(root))
+    return describe(root, tags, tags.registered[::-1])
 
 
 def promote(root: Path, version: str, *, stage: str = CHAMPION, force: bool = False) -> Promotion:
-    """Give a stage to a version. For `champion` the gate must have no objection, unless forced.
-
-    The gate compares test scores (`compare.metric`) on the same test rows, with `register.margin`, both as
-    params.yaml has them now.
+    """Give a stage to a version. Champion only becomes what is not worse on the same test set.
 
     Raises:
-        InputError: No such version, or the gate objects.
+        InputError: No such version, or the gate refuses; `force` opens it.
     """
     name = artifact_name(root)
+    settings = read_project(root / "params.yaml")
     with _alone(root):
-        history = History(name, read_events(root, name))
-        version = history.find(version)
-        previous = history.holders.get(stage, "")
-        if previous == version:
-            return Promotion(version, version, stage, False, f"{name} {version} is the {stage} already")
-        reason = None
-        if stage == CHAMPION and previous:
-            reason = _gate(root, version, previous, history.commits)
-        if reason and not force:
-            raise InputError(
-                f"{version} is not promoted: {reason}; keep {previous}, or promote it all the same with "
-                f"`tritune promote {version} --force`"
-            )
-        text = f"{name} {version} is {stage}" + (f"\n\nForced: {reason}." if reason else "")
-        commit = history.commits[version]
-        tag = write_assignment(root, name, stage, commit=commit, message=text, events=history.events)
-    replaced = f" in place of {previous}" if previous else ""
-    forced = f" (forced: {reason})" if reason else ""
-    said = f"{name} {version} is now the {stage}{replaced}{forced}; share it: git push origin '{tag}'"
-    return Promotion(version, previous, stage, True, said)
+        tags = read_tags(root, name)
+        event = _find_version(tags, version)
+        before = tags.holder(stage)
+        if before == event.version:
+            return Promotion(before, stage, before, False, f"{name} {before} is the {stage} already")
+        if stage == CHAMPION and before and not force:
+            candidate, champion = describe(root, tags, [event, _find_version(tags, before)])
+            if sentence := refusal(
+                Contender(candidate.version, candidate.test, candidate.test_set),
+                Contender(champion.version, champion.test, champion.test_set),
+                metric=settings.compare.metric,
+                margin=settings.register_.margin,
+            ):
+                raise InputError(sentence)
+        forced = " (forced)" if force else ""
+        return _assign(root, tags, event, stage, f"Promoted {event.version} to {stage}{forced}")
 
 
 def rollback(root: Path, stage: str = CHAMPION) -> Promotion:
-    """Give a stage back to the version that held it before. Called again, it goes back one step more.
-
-    No tag is deleted; going back is one more entry in the history.
+    """Give a stage back to the version that had it before. Called again, it goes one further back.
 
     Raises:
-        InputError: Nobody has the stage, or nobody held it before.
+        InputError: No version had it before.
     """
     name = artifact_name(root)
     with _alone(root):
-        history = History(name, read_events(root, name))
-        current, earlier = history.holders.get(stage, ""), history.before(stage)
-        if not current:
+        tags = read_tags(root, name)
+        line = _line_of_holders(tags, stage)
+        if not line:
+            raise InputError(f"no version of {name} has been {stage}; {_what_there_is(tags)}")
+        if len(line) == 1:
             raise InputError(
-                f"no version of {name} is {stage}, so there is nothing to go back from; {history.next_move}"
+                f"{name} {line[0]} is the {stage}, and before it there was none to go back to; "
+                "another version takes its place with `tritune promote VERSION`"
             )
-        if not earlier:
-            raise InputError(
-                f"{name} {current} is the {stage}, and no version held that stage before it; choose one with "
-                "`tritune promote VERSION` (`tritune registry` lists them)"
-            )
-        text = f"{ROLLBACK} {name} {earlier} is {stage} again, in place of {current}"
-        commit = history.commits[earlier]
-        tag = write_assignment(root, name, stage, commit=commit, message=text, events=history.events)
-    said = f"{name} {earlier} is the {stage} again, in place of {current}; share it: git push origin '{tag}'"
-    return Promotion(earlier, current, stage, True, said)
+        event = _find_version(tags, line[-2])
+        return _assign(root, tags, event, stage, f"{_ROLLED_BACK} {line[-2]} from {line[-1]}")
 
 
 def materialise(root: Path, reference: str) -> Path:
-    """Return a folder with a registered model. `models/selected` itself stays as it is.
+    """Return a folder with a registered model; it is fetched from DVC's cache or remote where it must be.
 
     Args:
-        root: The project.
-        reference: A stage (`champion`), a version (`v0.0.1`), or either behind the model's name
-            (`classifier#champion`, `classifier@v0.0.1`).
+        reference: A stage (`champion`), a version (`v0.0.1`), `NAME@v0.0.1` or `NAME#champion`.
 
     Raises:
-        InputError: No such version or stage, or its files are neither in DVC's cache nor in a remote.
+        InputError: There is no such version, or its files cannot be had.
     """
     name = artifact_name(root)
-    history = History(name, read_events(root, name))
-    version = history.resolve(reference)
-    commit = history.commits[version]
-    content = hash_at(root, commit, MODEL)
-    if content is None:
-        raise InputError(
-            f"{name} {version} was tagged on a commit whose dvc.lock has no {MODEL}; choose another version "
-            "(`tritune registry` lists them)"
-        )
-    if holds(root, MODEL, content):
-        return root / MODEL
-    target = root / WORK / "registry" / f"{version}-{content[:8]}"
-    try:
-        fetch_output(root, commit, MODEL, target=target)
-    except LookupError as error:
-        raise InputError(
-            f"the files of {name} {version} are neither in DVC's cache nor in a remote ({error}); where they "
-            "are, run `dvc push` (`dvc remote add` sets a remote up), or make them again: "
-            f"`git checkout {version_tag(name, version)}`, then `dvc repro`"
-        ) from None
-    return target
+    tags = read_tags(root, name)
+    event = _resolve(tags, reference)
+    (content,) = contents_of(root, [event])
+    if not content:
+        raise InputError(f"{event.tag}: its commit {event.commit[:10]} has no {MODEL} in dvc.lock")
+    return folder_of_output(root, output=MODEL, content=content, commit=event.commit, version=event.version)
 
 
 def artifact_name(root: Path) -> str:
-    """Return the model's name: the key under `artifacts` in dvc.yaml whose path is `models/selected`.
-
-    In a project below the repository's top the folder stands before it, as GTO has it: `folder:classifier`.
+    """Return the name under which dvc.yaml lists the selected model.
 
     Raises:
-        InputError: There is no such key, GTO does not take it, or this is not a git repository.
+        InputError: It lists none, or the name is not one for GTO.
     """
     from gto.constants import check_string_is_valid
 
-    artifacts = read_yaml(root / "dvc.yaml").get("artifacts") or {}
-    names = [key for key, value in artifacts.items() if (value or {}).get("path") == MODEL]
-    if not names:
-        raise InputError(
-            f"dvc.yaml: nothing under `artifacts` has `path: {MODEL}`, so the model has no name to be "
-            f"registered by; add `artifacts: {{classifier: {{path: {MODEL}, type: model}}}}`"
-        )
-    if not check_string_is_valid(names[0]):
-        raise InputError(
-            f"dvc.yaml: artifacts.{names[0]} is not a name for a model; use letters, digits, - and _, with a "
-            "letter or digit first and last"
-        )
-    below = prefix(root).rstrip("/")
-    return f"{below}:{names[0]}" if below else str(names[0])
-
-
-def _register(root: Path, name: str, content: str) -> Registration:
-    history = History(name, read_events(root, name))
-    known = next((v for v, c in history.commits.items() if hash_at(root, c, MODEL) == content), None)
-    if known and history.had_stage(known):
-        stages = history.stages(known)
-        role = f", the {stages[0]}" if stages else ""
-        message = f"{name} {known}{role}: this model was registered before"
-        return Registration(name, known, False, stages[0] if stages else "", message)
-    if known:
-        version, commit = known, history.commits[known]
-    else:
-        version = history.next_version
-        text = _version_message(root, name, version)
-        # GTO cannot read two versions on one commit; a deregistered one may sit on HEAD.
-        taken = head(root) in {event.commit for event in history.events if event.version}
-        commit = take_snapshot(root, message=f"Snapshot for {text}", always_new=taken)
-        write_version(root, name, version, commit=commit, message=text)
-    stage = CHALLENGER if history.holders.get(CHAMPION) else CHAMPION
-    text = f"{name} {version} is {stage}"
-    tag = write_assignment(root, name, stage, commit=commit, message=text, events=history.events)
-    push = f"share it: git push origin '{version_tag(name, version)}' '{tag}', and dvc push"
-    if stage == CHAMPION:
-        message = f"{name} {version} is the {stage}; {push}"
-    else:
-        message = f"{name} {version} is a {stage}; make it the champion: tritune promote {version}; {push}"
-    return Registration(name, version, known is None, stage, message)
-
-
-def _scores(comparison: Mapping[str, Any]) -> dict[str, Mapping[str, float]]:
-    """Return the scores of the chosen model itself, not the mean over its method's seeds."""
-    chosen = comparison.get("chosen", {})
-    for method in comparison.get("methods", []):
-        if method.get("method") != chosen.get("method"):
-            continue
-        own = [one for one in method.get("seeds", []) if one.get("seed") == chosen.get("seed")]
-        source = own[0] if own else method
-        return {split: source.get(split, {}) for split in ("validation", "test")}
-    return {}
-
-
-def _version_message(root: Path, name: str, version: str) -> str:
-    path = root / COMPARISON
-    comparison = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    chosen = comparison.get("chosen", {})
-    made = f": {chosen['method']}, seed {chosen['seed']}" if {"method", "seed"} <= chosen.keys() else ""
-    lines = [f"{name} {version}{made}", ""]
-    for split, scores in _scores(comparison).items():
-        lines += [f"{split} {metric}: {value:.6f}" for metric, value in sorted(scores.items())]
-    return "\n".join(lines).strip()
-
-
-def _gate(root: Path, version: str, champion: str, commits: Mapping[str, str]) -> str | None:
-    project = read_project(root / "params.yaml")
-    metric = project.compare.metric
-    folder = TEST_ROWS.rpartition("/")[0]
-    whole = {hash_at(root, commits[one], folder) for one in (version, champion)}
-    # Equal folders hold equal files, also where nothing has their list any more.
-    same = len(whole) == 1 and None not in whole
-    candidate, holder = (
-        Contender(
-            one,
-            _scores(json_at(root, commits[one], COMPARISON)).get("test", {}).get(metric),
-            str(whole) if same else file_hash_at(root, commits[one], TEST_ROWS),
-        )
-        for one in (version, champion)
+    common_folder(root)
+    listed = read_yaml(root / "dvc.yaml").get("artifacts") or {}
+    for name, entry in listed.items():
+        if isinstance(entry, Mapping) and Path(str(entry.get("path"))).as_posix() == MODEL:
+            if not check_string_is_valid(str(name)):
+                raise InputError(
+                    f"dvc.yaml, artifacts: {name!r} cannot name versions; use letters, digits, - and _, a "
+                    "letter or digit first and last"
+                )
+            return str(name)
+    raise InputError(
+        f"dvc.yaml: no entry under `artifacts:` has the path {MODEL}, so that its versions have no name; add "
+        f"one, for example `classifier: {{path: {MODEL}, type: model}}`"
     )
-    return objection(candidate, holder, metric=metric, margin=project.register_.margin)
 
 
 @contextlib.contextmanager
 def _alone(root: Path) -> Iterator[None]:
-    """Be the only process that changes the registry of this project inside the block."""
+    # Tags belong to all work trees of a repository; so does the lock.
     try:
-        with held(root / WORK / "locks" / "registry.lock", wait_seconds=SECONDS_FOR_OTHERS):
+        with held(common_folder(root) / "tritune-registry.lock", wait_seconds=SECONDS_FOR_ANOTHER):
             yield
     except Busy as busy:
         raise InputError(
-            f"the registry is being changed by process {busy.holder}; wait until it ends, then try again"
+            f"another process ({busy.holder}) is changing the registry; wait until it ends, then try again"
         ) from None
+
+
+def _known(root: Path, tags: Tags, event: Event) -> Registration:
+    """Return a version that exists; give it the stage that it lacks where only its tag was written."""
+    stages = [stage for stage, version in tags.stages.items() if version == event.version]
+    if not stages and not any(e.stage and e.version == event.version for e in tags.events):
+        stages = [CHALLENGER if tags.holder(CHAMPION) else CHAMPION]
+        _assign(root, tags, event, stages[0], f"{event.version} is the {stages[0]}")
+    stage = CHAMPION if CHAMPION in stages else next(iter(stages), "")
+    known_as = f"{event.version} ({stage})" if stage else event.version
+    message = f"this model is {tags.artifact} {known_as} already"
+    return Registration(tags.artifact, event.version, False, stage, message)
+
+
+def _assign(root: Path, tags: Tags, event: Event, stage: str, message: str) -> Promotion:
+    before = tags.holder(stage)
+    tag = stage_tag(tags, stage)
+    write_tags(root, tags, [(tag, event.commit, message)])
+    instead = f" instead of {before}" if before else ""
+    told = (
+        f"{tags.artifact} {event.version} is now the {stage}{instead}; share it with `git push origin {tag}`"
+    )
+    return Promotion(event.version, stage, before, True, told)
+
+
+def _line_of_holders(tags: Tags, stage: str) -> list[str]:
+    """Return the versions that led to the present holder, each promoted over the one before it."""
+    line: list[str] = []
+    for event in tags.assignments(stage):
+        if event.message.startswith(_ROLLED_BACK) and event.version in line:
+            while line[-1] != event.version:
+                line.pop()
+        elif line[-1:] != [event.version]:
+            line.append(event.version)
+    return line
+
+
+def _resolve(tags: Tags, reference: str) -> Event:
+    name, mark, rest = reference.rpartition("#" if "#" in reference else "@")
+    if mark and name != tags.artifact:
+        raise InputError(f"{reference}: {name or 'an empty name'} is not in this registry; "
+                         f"it holds {tags.artifact}, so write {tags.artifact}{mark}{rest}")  # fmt: skip
+    if mark != "#" and (mark == "@" or re.fullmatch(r"v?\d+\.\d+.*", rest)):
+        return _find_version(tags, rest)
+    if holder := tags.holder(rest):
+        return _find_version(tags, holder)
+    raise InputError(
+        f"{reference}: no such folder, and no registered version has the stage {rest!r}; "
+        f"{_what_there_is(tags)}"
+    )
+
+
+def _find_version(tags: Tags, version: str) -> Event:
+    wanted = version.removeprefix(f"{tags.artifact}@")
+    wanted = f"v{wanted}" if wanted[:1].isdigit() else wanted
+    for event in tags.registered:
+        if event.version == wanted:
+            return event
+    raise InputError(f"{tags.artifact} has no version {version}; {_what_there_is(tags)}")
+
+
+def _what_there_is(tags: Tags) -> str:
+    held_by: dict[str | None, list[str]] = {event.version: [] for event in reversed(tags.registered)}
+    for stage, version in tags.stages.items():
+        held_by[version].append(stage)
+    listed = [f"{version} ({', '.join(own)})" if own else str(version) for version, own in held_by.items()]
+    if not listed:
+        return "no version is registered yet; `tritune run` registers the model it selects"
+    more = f" and {len(listed) - 10} earlier ones" if len(listed) > 10 else ""
+    return f"registered are {', '.join(listed[:10])}{more}"

@@ -159,9 +159,8 @@ def _write_tree(root: Path, inputs: _Inputs) -> str:
         else:
             git(root, "read-tree", "--empty", environment=own)
         options = ("--cached", "--others", "--exclude-standard", "-z", "--")
-        # Without a pathspec, `ls-files` would list everything.
         listed = git(root, "ls-files", *options, *_literally({*inputs.mixed, *CODE}), environment=own)
-        held = git(root, "ls-files", "-z", "--", *_literally(inputs.files), environment=own).split("\0")
+        held = set(git(root, "ls-files", "-z", environment=own).split("\0"))
         wanted = {path for path in {*inputs.files, *listed.split("\0")} if path}
         wanted = {path for path in wanted if not _covered(path, inputs.kept_by_dvc)}
         wanted = {path for path in wanted if path in held or os.path.lexists(root / path)}
@@ -181,8 +180,8 @@ def _check_fit_for_git(root: Path, paths: Iterable[str]) -> None:
         file = root / path
         if file.is_symlink() and not file.resolve().is_relative_to(root.resolve()):
             raise InputError(
-                f"{path} is a link to {file.resolve()}, outside the project: git would keep the link only, and "
-                "the version could not be made again; put the file itself there, or `dvc add` it"
+                f"{path} is a link to {file.resolve()}, outside the project: git would keep the link only, "
+                "and the version could not be made again; put the file itself there, or `dvc add` it"
             )
         if file.is_file() and file.stat().st_size > LARGEST:
             raise InputError(

@@ -1,0 +1,108 @@
+"""A folder with the model of some commit: the one in the work tree if it is that, else from DVC's stores."""
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tritune.errors import InputError
+from tritune.pipeline.guard import WORK
+from tritune.pipeline.locks import Busy, held
+from tritune.pipeline.opening import open_repository
+
+SECONDS_FOR_ANOTHER = 600.0
+"""How long another process may take to fetch the same model."""
+
+
+def folder_of_output(root: Path, *, output: str, content: str, commit: str, version: str) -> Path:
+    """Return a folder that holds a DVC output as it was at a commit. The work tree is not touched.
+
+    Args:
+        output: Its path in the project.
+        content: Its hash in dvc.lock at that commit.
+        version: What to call it.
+
+    Raises:
+        InputError: Its files are in no place that DVC knows, or they are damaged.
+    """
+    target = root / WORK / "registry" / f"{version}-{content[:8]}"
+    # It appeared by a rename, after its hash was checked.
+    if target.is_dir():
+        return target
+    with open_repository(root) as repo:
+        if _is_in_work_tree(repo, root / output, content):
+            return root / output
+        try:
+            with held(target.with_suffix(".lock"), wait_seconds=SECONDS_FOR_ANOTHER):
+                if not target.is_dir():
+                    _fetch(repo, target, output=output, content=content, commit=commit, version=version)
+        except Busy as busy:
+            raise InputError(
+                f"another process ({busy.holder}) is fetching {version}; wait until it has"
+            ) from None
+    return target
+
+
+def _is_in_work_tree(repo: Any, path: Path, content: str) -> bool:
+    with repo.lock:
+        outs = [out for out in repo.index.outs if out.fs_path == str(path.resolve())]
+        return bool(
+            outs
+            and outs[0].hash_info
+            and outs[0].hash_info.value == content
+            and outs[0].exists
+            and not outs[0].changed_checksum()
+        )
+
+
+def _fetch(repo: Any, target: Path, *, output: str, content: str, commit: str, version: str) -> None:
+    partial = target.with_name(f".{target.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        with _speaking_of(repo, version), repo.switch(commit):
+            repo.dvcfs.get(f"/{output}", str(partial))
+        if not partial.is_dir() or _hash(repo, partial) != content:
+            raise InputError(
+                f"the files of {version} that DVC gave are not those that were registered (its cache or "
+                "remote is damaged); get them anew with `dvc fetch --all-tags`, or make them again: "
+                f"{_make_again(commit)}"
+            )
+        partial.replace(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _speaking_of(repo: Any, version: str) -> Iterator[None]:
+    from dvc.exceptions import DvcException
+    from dvc_data.index import DataIndexError
+    from dvc_objects.fs.errors import AuthError, ConfigError
+
+    try:
+        yield
+    except (DvcException, DataIndexError, AuthError, ConfigError, FileNotFoundError) as error:
+        remote = repo.config["core"].get("remote")
+        if remote:
+            instead = (
+                f"and the remote {remote} did not give them ({' '.join(str(error).split())}); push them "
+                "there with `dvc push --all-tags` where they were made"
+            )
+        else:
+            instead = (
+                "and no remote is set to take them from; set the one they were pushed to with "
+                "`dvc remote add --default NAME URL`"
+            )
+        raise InputError(f"the files of {version} are not in DVC's cache here, {instead}") from None
+
+
+def _hash(repo: Any, folder: Path) -> str:
+    from dvc.fs import localfs
+    from dvc_data.hashfile.build import build
+
+    _, _, built = build(repo.cache.local, str(folder), localfs, "md5", dry_run=True)
+    return str(built.hash_info.value)
+
+
+def _make_again(commit: str) -> str:
+    return f"`git worktree add ../remake {commit[:10]}`, and there `dvc repro`"
