@@ -88,7 +88,8 @@ def prepare_work(folder: Path, options: argparse.Namespace) -> dict[str, int]:
     params = YAML(typ="safe").load((ROOT / "params.yaml").read_text("utf-8"))
     data = dict(params["data"])
     if options.data:
-        data.update(source=str(Path(options.data).resolve()), text=options.text, label=options.label)
+        source = str(Path(options.data).resolve())
+        data = {"source": source, "text": options.text, "label": options.label, "rare_classes": "drop"}
     elif not data["source"].startswith(("package:", "hub:")):
         data["source"] = str((ROOT / data["source"]).resolve())
     model = options.model or params["model"]["source"]

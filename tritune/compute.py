@@ -1,4 +1,4 @@
-"""What a computation runs on, set up so that two runs give the same bytes."""
+"""What a computation runs on, set up so that two runs on a CPU give the same bytes."""
 
 import os
 
@@ -20,15 +20,14 @@ def prepare_torch(settings: ComputeSettings) -> torch.device:
     # Can be set once in a process, and only before the first parallel work.
     if torch.get_num_interop_threads() != 1:
         torch.set_num_interop_threads(1)
-    torch.use_deterministic_algorithms(True)
-    # Filling memory that is written right after costs time and changes nothing here.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     if settings.device == "cuda" and not torch.cuda.is_available():
         raise InputError(
             f"compute.device: cuda is asked for, but torch {torch.__version__} sees no GPU; "
             "set it to auto or cpu, or install a build of torch for your GPU"
         )
-    if settings.device == "cpu" or not torch.cuda.is_available():
-        return torch.device("cpu")
-    torch.backends.cudnn.benchmark = False
-    return torch.device("cuda")
+    on_gpu = settings.device != "cpu" and torch.cuda.is_available()
+    # Some of a GPU's operations have no deterministic form: there it is a warning, not the end.
+    torch.use_deterministic_algorithms(True, warn_only=on_gpu)
+    # Filling memory that is written right after costs time and changes nothing here.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    return torch.device("cuda" if on_gpu else "cpu")

@@ -26,7 +26,7 @@ def test_threads_are_set_and_algorithms_are_deterministic():
 def test_a_gpu_that_is_not_there(monkeypatch):
     monkeypatch.setattr(torch, "set_num_interop_threads", lambda _: None)
     monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
-    monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda _: None)
+    monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda *_, **__: None)
     with pytest.raises(InputError) as error:
         prepare_torch(ComputeSettings(device="cuda"))
     assert str(error.value) == (
