@@ -87,8 +87,9 @@ def _inputs(root: Path, output: str) -> _Inputs:
         kept = frozenset(
             path for out in repo.index.outs if out.use_cache and (path := _relative(out, root)) is not None
         )
+        # By the name that dvc.lock has; `addressing` depends on the folder that this process runs in.
         outputs = {
-            path: stage.addressing
+            path: getattr(stage, "name", None) or stage.addressing
             for stage in stages
             for out in stage.outs
             if out.use_cache and (path := _relative(out, root)) is not None
