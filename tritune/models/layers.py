@@ -1,9 +1,12 @@
 """A model taken apart, bottom to top: embeddings, layers, what comes after them, head.
 
 The layers are found in the module tree itself: they are the outermost module lists of like blocks, with no
-table of architectures. What is registered before them lies below, what is registered after them above, with
-one exception: embeddings, and a norm right after them, are below wherever they are registered (the relative
-positions of DeBERTa-v2, the embedding norm of BART).
+table of architectures. What is registered before them lies below, what is registered after them above; but:
+- embeddings, by type or name, and a norm right after them are below wherever they are registered (relative
+  positions of DeBERTa-v2 and MPNet, the embedding norm of BART);
+- what is called `final...` or `..._out` is above (the norm of OPT);
+- a convolution beside the layers belongs to the lowest of them, whose output it changes (DeBERTa-v2 xlarge).
+Tests hold this to the order in which the modules of many architectures run.
 """
 
 from collections.abc import Iterator, Sequence
@@ -85,7 +88,11 @@ def take_apart(model: PreTrainedModel) -> Anatomy:
     backbone = f"{model.base_model_prefix}."
     has_backbone = model.base_model is not model
     found: dict[tuple[int, int], list[Tensor]] = {}
-    owners = {f"{path}.{name}": module for path, module in model.named_modules() for name in _own(module)}
+    owners = {
+        f"{path}.{name}".lstrip("."): module
+        for path, module in model.named_modules()
+        for name in _own(module)
+    }
     before: set[int] = set()
     after_embedding = ""
     for name, parameter in model.named_parameters():
@@ -101,12 +108,21 @@ def take_apart(model: PreTrainedModel) -> Anatomy:
         else:
             runs = 1
             registered_before = stacks.index(stack) not in before
-            feeds_layers = "emb" in path.lower() or _is_norm_beside(path, parameter, after_embedding)
-            below = registered_before or feeds_layers
-            place = (stacks.index(stack), 0 if below else 1 + stack.layers)
+            feeds_layers = (
+                isinstance(owners[name], nn.Embedding)
+                or "emb" in path.lower()
+                or _is_norm_beside(path, parameter, after_embedding)
+            )
+            if _is_beside_with_convolution(model, path, stack):
+                height = 1
+            elif feeds_layers or (registered_before and not _is_called_last(path)):
+                height = 0
+            else:
+                height = 1 + stack.layers
+            place = (stacks.index(stack), height)
             if feeds_layers and not registered_before:
                 after_embedding = path
-        look_up = isinstance(owners.get(name), nn.Embedding)
+        look_up = isinstance(owners[name], nn.Embedding)
         multiplies = parameter.ndim >= 2 and not look_up
         found.setdefault(place, []).append(
             Tensor(
@@ -173,6 +189,20 @@ def _nearest(name: str, stacks: Sequence[_Stack]) -> _Stack:
 def _is_norm_beside(path: str, parameter: nn.Parameter, embedding: str) -> bool:
     """Whether these are the weights of a norm next to an embedding that was registered just before."""
     return bool(embedding) and parameter.ndim == 1 and path.rpartition(".")[0] == embedding.rpartition(".")[0]
+
+
+def _is_called_last(path: str) -> bool:
+    module = path.rpartition(".")[2]
+    return module.startswith("final") or module.endswith("_out")
+
+
+def _is_beside_with_convolution(model: nn.Module, path: str, stack: _Stack) -> bool:
+    """Whether this lies in a module next to the list of layers that holds a convolution."""
+    parent = f"{stack.path.rpartition('.')[0]}."
+    if not path.startswith(parent):
+        return False
+    beside = model.get_submodule(parent + path[len(parent) :].split(".")[0])
+    return any(isinstance(module, nn.Conv1d) for module in beside.modules())
 
 
 def _part(place: tuple[int, int], tensors: Sequence[Tensor], stacks: Sequence[_Stack]) -> Part:
