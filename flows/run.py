@@ -27,7 +27,7 @@ def run(*, report: bool) -> int:
     Raises:
         InputError: Something the user gave is wrong; found before any work.
     """
-    from flows.sources import stale_sources
+    from flows.sources import check_sources, stale_sources
     from flows.workspace import only_run
 
     root = Path.cwd()
@@ -36,6 +36,8 @@ def run(*, report: bool) -> int:
         forced = stale_sources(project, root=root)
         stages = read_stages(root, forced=forced)
         if report or any(stage.stale for stage in stages):
+            if any(stage.name == "fetch" and stage.stale for stage in stages):
+                check_sources(project, root=root)
             check_before_work(root, stages)
             return _run_flow(root, stages, forced, project)
         print(f"up to date: {len(stages)} stages have nothing to do", flush=True)

@@ -1,14 +1,38 @@
-"""Did the user's data change under the same name? DVC cannot see it: a source is a parameter, not a file."""
+"""The user's data and base model: are they there, and did they change under the same name?
+
+DVC cannot see it: a source is a parameter, not a file.
+"""
 
 from pathlib import Path
 
-from tritune.data.fingerprint import source_changed
+from tritune.address import HUB, hub_address
+from tritune.data.fingerprint import source_changed, source_files
+from tritune.models.source import locate_model, model_changed
 from tritune.settings.project import Project
 
 
 def stale_sources(project: Project, *, root: Path) -> dict[str, str]:
     """Return the stages to run whatever DVC says, with the reason."""
-    source = project.data.source
-    if source_changed(source, root / "data/raw", root=root):
-        return {"fetch": f"{source} changed"}
-    return {}
+    data, model = project.data.source, project.model.source
+    changed = []
+    if source_changed(data, root / "data/raw", root=root):
+        changed.append(data)
+    if model_changed(model, root / "base", root=root):
+        changed.append(model)
+    return {"fetch": f"{' and '.join(changed)} changed"} if changed else {}
+
+
+def check_sources(project: Project, *, root: Path) -> None:
+    """Find what is wrong with the sources before DVC starts; what is on the hub, `fetch` finds out.
+
+    DVC empties a stage's outputs before it runs: data in a folder that the pipeline writes would be lost.
+
+    Raises:
+        InputError: Data or model are not there, ambiguous, of an unknown kind or unsafe to load.
+    """
+    source_files(project.data.source, root=root)
+    model = project.model.source
+    if model.startswith(HUB):
+        hub_address(model, key="model.source")
+    else:
+        locate_model(model, root=root)

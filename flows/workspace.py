@@ -10,6 +10,7 @@ from tritune.errors import InputError
 from tritune.pipeline import supervisor
 from tritune.pipeline.guard import WORK
 from tritune.pipeline.locks import Busy, held, holder
+from tritune.pipeline.opening import check_dvc_folder
 
 _LOCK = WORK / "run.lock"
 _REGISTERED = WORK / "registered"
@@ -20,8 +21,9 @@ def only_run(root: Path) -> Iterator[None]:
     """Be the only run of the project inside the block.
 
     Raises:
-        InputError: Another one is going on.
+        InputError: Another one is going on, or DVC does not work here.
     """
+    check_dvc_folder(root)
     try:
         # A `tritune status` that looks at the lock holds it for a moment.
         with held(root / _LOCK, wait_seconds=0.5):

@@ -1,51 +1,35 @@
 """A stage that fails: its own error, the command that reruns only it, and the exit code it deserves."""
 
+import json
 import re
 import shlex
 
 import pytest
-from ruamel.yaml import YAML
 from toy_project import Toy, states
 
-FAILING = {"TOY_STAGE": "train@partial-13", "TOY_AT_STEP": "3"}
 COMMAND = "run only this stage again: dvc repro -s train@partial-13"
 
 
-@pytest.fixture(scope="module")
-def failing(shared: Toy) -> Toy:
-    return shared
-
-
-def set_meta(toy: Toy, stage: str, **meta: object) -> None:
-    yaml, path = YAML(), toy.folder / "dvc.yaml"
-    content = yaml.load(path.read_text())
-    content["stages"][stage]["meta"].update(meta)
-    with path.open("w") as file:
-        yaml.dump(content, file)
-
-
-def test_siblings_finish_and_what_comes_after_is_not_ready(failing):
-    code, output = failing.tritune("run", TOY_EVENT="bug", **FAILING)
+def test_siblings_finish_and_each_failure_has_its_own_error(shared):
+    events = {"train@partial-13": "bug", "train@full-13": "out of memory"}
+    code, output = shared.tritune("run", TOY_EVENTS=json.dumps(events))
     assert code == 1
     shown = states(output)
-    assert shown["train@partial-13"] == "Failed"
-    assert shown["evaluate@partial-13"] == shown["compare"] == "NotReady"
-    done = {name for name, state in shown.items() if state == "Completed"}
-    assert done == {
-        "prepare",
-        "train@full-13",
-        "train@adaptive-13",
-        "evaluate@full-13",
-        "evaluate@adaptive-13",
+    assert shown == {
+        **dict.fromkeys(("prepare", "train@adaptive-13", "evaluate@adaptive-13"), "Completed"),
+        **dict.fromkeys(("train@partial-13", "train@full-13"), "Failed"),
+        **dict.fromkeys(("evaluate@partial-13", "evaluate@full-13", "compare"), "NotReady"),
     }
     assert "ZeroDivisionError: a bug in the body" in output
+    assert "its process was killed; if nobody did that, memory ran out: lower train.batch_size" in output
     assert COMMAND in output
+    assert COMMAND.replace("partial", "full") in output
     for noise in ("ERROR:", "Running stage", "exited with", "prefect"):
         assert noise not in output, output
 
 
-def test_the_user_s_own_mistake_is_one_sentence_and_exit_code_2(failing):
-    code, output = failing.tritune("run", TOY_EVENT="users error", **FAILING)
+def test_the_user_s_own_mistake_is_one_sentence_and_exit_code_2(shared):
+    code, output = shared.tritune("run", TOY_EVENTS=json.dumps({"train@partial-13": "users error"}))
     assert code == 2
     assert (
         "error: train@partial-13 failed: train.batch_size: 13 brings bad luck; choose another number\n"
@@ -54,30 +38,11 @@ def test_the_user_s_own_mistake_is_one_sentence_and_exit_code_2(failing):
     assert "Traceback" not in output
 
 
-def test_a_killed_stage_names_the_likely_reason(failing):
-    code, output = failing.tritune("run", TOY_EVENT="out of memory", **FAILING)
-    assert code == 1
-    assert "its process was killed; if nobody did that, memory ran out: lower train.batch_size" in output
-    assert COMMAND in output
-
-
-def test_a_stage_that_takes_too_long_is_stopped(failing):
-    set_meta(failing, "train", timeout=3)
-    try:
-        code, output = failing.tritune("run", TOY_STEP_SECONDS="1")
-    finally:
-        set_meta(failing, "train", timeout=600)
-    assert code == 1
-    assert "train@partial-13 failed: took longer than 3 seconds (meta.timeout in dvc.yaml)" in output
-    assert not failing.processes()
-
-
-def test_the_command_it_names_runs_only_that_stage(failing):
-    command = COMMAND.partition(": ")[2]
-    code, output = failing.call(*shlex.split(command))
+def test_the_command_it_names_runs_only_that_stage(shared):
+    code, output = shared.call(*shlex.split(COMMAND.partition(": ")[2]))
     assert code == 0
     assert output.count("Running stage") == 1
-    assert failing.stale() == {"evaluate@partial-13", "compare"}
+    assert shared.stale() == {"evaluate@partial-13", "compare"}
 
 
 @pytest.fixture

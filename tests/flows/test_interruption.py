@@ -161,9 +161,9 @@ def test_a_run_while_dvc_works_here_is_refused(prepared):
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_when_plain_dvc_dies_its_stage_ends_and_the_stage_s_children_too(prepared, number):
-    event = {"TOY_EVENT": "child", "TOY_STAGE": "train@full-13", "TOY_AT_STEP": "4"}
-    process = prepared.start("dvc", "repro", "-s", "train@full-13", **SLOW, **event)
-    wait_until(lambda: prepared.scratch_step("train@full-13") >= 10)
+    events = json.dumps({"train@full-13": "child"})
+    process = prepared.start("dvc", "repro", "-s", "train@full-13", TOY_EVENTS=events, **SLOW)
+    wait_until(lambda: prepared.scratch_step("train@full-13") >= 15)
     child = int((prepared.folder / "child.pid").read_text())
     process.send_signal(number)
     process.wait(10)

@@ -19,7 +19,7 @@ def prepare(ctx: StageContext) -> None:
 
 
 def train(ctx: StageContext) -> None:
-    """A walk of `train.batch_size` steps. What happens at TOY_AT_STEP is in TOY_EVENT."""
+    """A walk of `train.batch_size` steps. What happens at step 12 is in TOY_EVENTS: {stage: event}."""
     settings, method = ctx.params["train"], ctx.params[f"method.{ctx.item['method']}"]
     seed, steps = ctx.item["seed"], settings["batch_size"]
     rows = json.loads((ctx.input("data/tokens") / "rows.json").read_text())
@@ -34,9 +34,8 @@ def train(ctx: StageContext) -> None:
     for step in range(start + 1, steps + 1):
         weight += settings["weight_decay"] * (draw.choice(rows) - weight) + method["lr"] * draw.random()
         time.sleep(float(os.environ.get("TOY_STEP_SECONDS", "0")))
-        event = os.environ.get("TOY_EVENT", "") if os.environ.get("TOY_STAGE") == ctx.stage else ""
-        if event and step == int(os.environ.get("TOY_AT_STEP", "1")):
-            happen(event)
+        if step == 12:
+            happen(json.loads(os.environ.get("TOY_EVENTS", "{}")).get(ctx.stage))
         if step % 5 == 0:
             aside = checkpoint.with_suffix(".tmp")
             aside.write_text(json.dumps({"weight": weight, "step": step, "random": draw.getstate()}))
@@ -47,7 +46,7 @@ def train(ctx: StageContext) -> None:
     ctx.measurements["steps"] = steps - start
 
 
-def happen(event: str) -> None:
+def happen(event: str | None) -> None:
     if event == "users error":
         raise InputError("train.batch_size: 13 brings bad luck; choose another number")
     if event == "bug":
@@ -56,6 +55,8 @@ def happen(event: str) -> None:
         raise OSError(28, "No space left on device")
     if event == "out of memory":
         os.kill(os.getpid(), 9)
+    if event == "hang":
+        time.sleep(60)
     if event == "child":
         Path("child.pid").write_text(str(os.spawnlp(os.P_NOWAIT, "sleep", "sleep", "300")))
 

@@ -97,7 +97,7 @@ def order_lock(root: Path) -> None:
     with open_repository(root) as repo, repo.lock:
         if not path.is_file():
             return
-        wanted = [stage.addressing for stage in repo.index.stages if stage.cmd]
+        wanted = [stage.name for stage in _own_stages(repo)]
         with modify_yaml(str(path)) as content:
             entries = content.get("stages", {})
             ordered = [name for name in wanted if name in entries]
@@ -122,19 +122,21 @@ def _read(root: Path) -> list[_Verdict]:
 
     # One lock and one index, so that graph and verdicts agree.
     with open_repository(root) as repo, repo.lock:
-        graph = repo.index.graph  # an edge leads from a stage to one that it needs
-        _check_params(repo.index.stages)
-        position = {stage.addressing: i for i, stage in enumerate(repo.index.stages)}
-        order = nx.lexicographical_topological_sort(
-            graph.reverse(copy=True), key=lambda stage: position[stage.addressing]
-        )
+        stages = _own_stages(repo)
+        _check_params(stages)
+        position = {stage.name: number for number, stage in enumerate(stages)}
+        graph = repo.index.graph.subgraph(stages)  # an edge leads from a stage to one that it needs
+        order = nx.lexicographical_topological_sort(graph.reverse(), key=lambda stage: position[stage.name])
         return [
-            _verdict(
-                stage, needs=sorted((n.addressing for n in graph[stage] if n.cmd), key=position.__getitem__)
-            )
+            _verdict(stage, needs=sorted((need.name for need in graph[stage]), key=position.__getitem__))
             for stage in order
-            if stage.cmd
         ]
+
+
+def _own_stages(repo: Any) -> list[Any]:
+    """Return the stages of the project's own dvc.yaml; one in a folder below is a pipeline of its own."""
+    own = Path(repo.root_dir) / "dvc.yaml"
+    return [stage for stage in repo.index.stages if stage.cmd and Path(stage.path) == own]
 
 
 def _check_params(stages: Iterable[Any]) -> None:
@@ -149,7 +151,7 @@ def _check_params(stages: Iterable[Any]) -> None:
                 raise InputError(f"{dep} is missing; write it with `python -m tritune.versions`")
             for key in set(dep.params) - set(dep.read_params()):
                 raise InputError(
-                    f"{dep}: `{key}` is missing, and {stage.addressing} depends on it; add it "
+                    f"{dep}: `{key}` is missing, and {stage.name} depends on it; add it "
                     f"(a section may be empty, which means its defaults: `{key}: {{}}`)"
                 )
 
@@ -163,7 +165,7 @@ def _verdict(stage: Any, *, needs: list[str]) -> _Verdict:
         reasons, busy = _reasons(stage), ""
     except LockError as error:
         reasons, busy = ["another process is working on it"], _blocker(str(error))
-    return _Verdict(stage.addressing, tuple(needs), tuple(outputs), tuple(reasons), meta, busy)
+    return _Verdict(stage.name, tuple(needs), tuple(outputs), tuple(reasons), meta, busy)
 
 
 def _reasons(stage: Any) -> list[str]:

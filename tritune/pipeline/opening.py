@@ -29,13 +29,23 @@ def open_repository(root: Path) -> Iterator[Any]:
     try:
         with Repo(str(root), _wait_for_lock=True) as repo:
             if Path(repo.root_dir) != root.resolve():
-                raise InputError(_no_dvc(root))
+                check_dvc_folder(root)
             _ = repo.scm
             yield repo
     except LockError:
         raise
     except DvcException as error:
         raise InputError(_sentence(error, root)) from None
+
+
+def check_dvc_folder(root: Path) -> None:
+    """Find out whether DVC can work here, without making its folder by accident.
+
+    Raises:
+        InputError: There is no .dvc folder.
+    """
+    if not (root / ".dvc").is_dir():
+        raise InputError(_no_dvc(root))
 
 
 def _sentence(error: Exception, root: Path) -> str:

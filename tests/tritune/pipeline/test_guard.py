@@ -31,6 +31,10 @@ def prepared(template: Toy, tmp_path: Path) -> Toy:
     return Toy(tmp_path / "copy", template.environment)
 
 
+def at_train(event: str) -> str:
+    return json.dumps({"train@full-13": event})
+
+
 def stage(toy: Toy, **environment: str) -> tuple[int, str]:
     return toy.call(sys.executable, *TRAIN, **environment)
 
@@ -61,8 +65,7 @@ def test_scratch_is_gone_after_success(prepared):
 
 
 def test_a_changed_parameter_does_not_resume_another_settings_checkpoint(prepared):
-    event = {"TOY_STAGE": "train@full-13", "TOY_AT_STEP": "12"}
-    assert stage(prepared, TOY_EVENT="out of memory", **event)[0] == -9
+    assert stage(prepared, TOY_EVENTS=at_train("out of memory"))[0] == -9
     assert prepared.scratch_step("train@full-13") == 10
     prepared.change("method.full", lr=0.02)
     assert "step 5/20" in stage(prepared)[1]
@@ -72,8 +75,7 @@ def test_a_killed_stage_leaves_the_old_outputs_as_they_were(prepared):
     assert stage(prepared)[0] == 0
     before = prepared.checkpoints()
     prepared.change("method.full", lr=0.03)
-    event = {"TOY_STAGE": "train@full-13", "TOY_AT_STEP": "12"}
-    assert stage(prepared, TOY_EVENT="out of memory", **event)[0] == -9
+    assert stage(prepared, TOY_EVENTS=at_train("out of memory"))[0] == -9
     assert prepared.checkpoints() == before
 
 
@@ -105,8 +107,7 @@ def test_a_training_waits_for_a_slot(prepared):
 
 
 def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(prepared):
-    event = {"TOY_STAGE": "train@full-13", "TOY_AT_STEP": "2"}
-    code, output = stage(prepared, TOY_EVENT="full disk", **event)
+    code, output = stage(prepared, TOY_EVENTS=at_train("full disk"))
     assert code == 2
     assert "error: no space left on the disk that holds" in output
     assert "Traceback" not in output

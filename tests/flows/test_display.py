@@ -1,0 +1,54 @@
+import io
+
+from rich.console import Console
+
+from flows.display import Display
+from tritune.training.progress import StepProgress
+
+
+def plain(clock) -> tuple[Display, io.StringIO]:
+    file = io.StringIO()
+    return Display(Console(file=file, width=80), clock=clock), file
+
+
+def progress(step: int) -> str:
+    return str(StepProgress(1, 3, step, 300, 0.5, 85.0, 35))
+
+
+def test_without_a_terminal_progress_is_one_line_in_ten_seconds_per_stage():
+    now = [0.0]
+    display, file = plain(lambda: now[0])
+    with display:
+        for second in range(25):
+            now[0] = float(second)
+            display.line("train@full-13", progress(second))
+            display.line("train@partial-13", progress(second))
+    lines = file.getvalue().splitlines()
+    assert [line for line in lines if "full" in line] == [
+        f"train@full-13 | {progress(second)}" for second in (0, 10, 20)
+    ]
+    assert len(lines) == 6
+
+
+def test_other_lines_are_all_shown_whole_with_brackets_and_all():
+    display, file = plain(lambda: 0.0)
+    text = "labels [a] [/b] " + "x" * 200
+    with display:
+        display.line("ingest", text)
+        display.line("ingest", text)
+        display.finished("ingest", "Completed", "ran (1.0 s)")
+    assert file.getvalue() == f"ingest | {text}\n" * 2 + "ingest  Completed  ran (1.0 s)\n"
+
+
+def test_on_a_terminal_each_training_has_a_bar_until_it_ends():
+    file = io.StringIO()
+    display = Display(Console(file=file, width=120, force_terminal=True))
+    with display:
+        display.line("train@full-13", progress(150))
+        shown = display._progress.tasks
+        assert [(task.description, task.completed, task.total) for task in shown] == [
+            ("train@full-13", 150, 300)
+        ]
+        assert shown[0].fields["details"] == "epoch 1/3  loss 0.500  85 examples/s  0:35 left"
+        display.finished("train@full-13", "Completed", "ran")
+        assert not display._progress.tasks
