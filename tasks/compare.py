@@ -184,18 +184,21 @@ def warnings_of(
     margin: float,
     floor: str | None,
 ) -> list[str]:
-    """Return all warnings: of the chosen model first, then one a training and kind at most."""
-    found = [floor] if floor else []
+    """Return all warnings, that of the chosen model first; what several trainings share is said once."""
+    sharing: dict[str, list[str]] = {}
+    single: list[str] = []
     for name in names:
         for seed, (history, own) in histories[name].items():
             called = f"{name} (seed {seed})" if len(histories[name]) > 1 else name
-            found += [f"{called}: {warning}" for warning in own]
+            for warning in own:
+                sharing.setdefault(warning, []).append(called)
             unfinished = unfinished_caution(
                 called, history, monitor=train.monitor, margin=margin, epochs=train.epochs
             )
             overfits = overfitting_caution(called, history)
-            found += [sentence for sentence in (overfits, unfinished) if sentence]
-    return found
+            single += [sentence for sentence in (overfits, unfinished) if sentence]
+    shared = [f"{', '.join(trainings)}: {warning}" for warning, trainings in sharing.items()]
+    return [*([floor] if floor else []), *shared, *single]
 
 
 def read_validation(path: Path) -> Answers:

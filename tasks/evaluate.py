@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from transformers.utils.logging import disable_progress_bar
 
 from tritune.compute import prepare_torch
 from tritune.errors import InputError
@@ -60,6 +61,7 @@ def run(ctx: StageContext) -> None:
         if table.rows == 0:
             raise InputError(f"the {split} split has no rows to evaluate on; see data/ingested/profile.json")
     device = prepare_torch(compute)
+    disable_progress_bar()  # a log is no place for transformers' bar
     model, labels = load_finetuned(checkpoint)
     if labels != info.labels:
         raise InputError(

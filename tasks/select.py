@@ -64,7 +64,7 @@ def run(ctx: StageContext) -> None:
     }
     text = json.dumps(lineage, indent=2, sort_keys=True, ensure_ascii=False)
     (target / "lineage.json").write_text(text + "\n", encoding="utf-8")
-    print(f"{name} is the model to ship: {comparison['reason']}")
+    print(f"models/selected is {name}. {comparison['reason']}")
 
 
 def sha256_of(path: Path) -> str:
