@@ -38,6 +38,8 @@ def main() -> None:
             f"{counts['train']} training rows, {counts['test']} test rows, {options.epochs} epochs",
             flush=True,
         )
+        if counts["train"] < options.rows:
+            print("(all there are; for a larger sample name your own file by --data)", flush=True)
         runs: list[dict[str, Any]] = []
         for repeat in range(options.repeats):
             order = ["tritune", "trainer"] if repeat % 2 == 0 else ["trainer", "tritune"]

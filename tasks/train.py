@@ -214,6 +214,8 @@ def write_model(folder: Path, model: PreTrainedModel, *, base: Path, info: Token
     model.to("cpu")
     model.config._name_or_path = ""
     model.save_pretrained(folder)
+    for path in folder.iterdir():
+        path.chmod(0o644)  # safetensors leaves its files readable by their owner only
     for path in sorted(base.iterdir()):
         if path.is_file() and path.name != "config.json" and ".safetensors" not in path.name:
             shutil.copyfile(path, folder / path.name)
