@@ -1,7 +1,7 @@
 """Stage `select`: the checkpoint that the comparison chose, as the model to ship.
 
 Reads `results/comparison.json` and `checkpoints`. Writes `models/selected`: the checkpoint's files, README.md
-(the model card) and lineage.json (what it was chosen for, and the hash of each file).
+(the model card) and lineage.json (why it was chosen, what it was trained from, the hash of each file).
 """
 
 import hashlib
@@ -14,7 +14,10 @@ from tritune.card import model_card
 from tritune.errors import InputError
 from tritune.pipeline.context import StageContext
 
-OWN_FILES = ("README.md", "lineage.json")
+PROVENANCE = "provenance.json"
+"""What a stage's folder was made from; the checkpoint's own goes into the lineage."""
+
+OWN_FILES = ("README.md", "lineage.json", PROVENANCE)
 
 
 def run(ctx: StageContext) -> None:
@@ -53,6 +56,7 @@ def run(ctx: StageContext) -> None:
     config = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
     card = model_card(comparison, architecture=str(config.get("model_type", "unknown")))
     (target / "README.md").write_text(card, encoding="utf-8", newline="\n")
+    provenance = checkpoint / PROVENANCE
     lineage = {
         "task": comparison["task"],
         "method": chosen["method"],
@@ -61,6 +65,7 @@ def run(ctx: StageContext) -> None:
         "rule": {key: comparison[key] for key in ("metric", "rule", "margin")},
         "comparison_sha256": sha256_of(path),
         "files_sha256": hashes,
+        "trained_from": json.loads(provenance.read_text(encoding="utf-8")) if provenance.is_file() else None,
     }
     text = json.dumps(lineage, indent=2, sort_keys=True, ensure_ascii=False)
     (target / "lineage.json").write_text(text + "\n", encoding="utf-8")

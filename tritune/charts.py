@@ -11,6 +11,7 @@ from html import escape
 
 WIDTH, HEIGHT = 340, 200
 LEFT, RIGHT, TOP, BOTTOM = 44, 12, 12, 34
+SMALLEST_RANGE = 0.02
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def dot_chart(dots: Sequence[Dot], *, title: str, x_label: str, floor: float | N
         floor: What a model scores that has learnt nothing; None leaves it out.
     """
     values = [value for dot in dots for value in (dot.filled, dot.hollow, *dot.each)]
-    ticks = round_ticks(*_range([*values, *([floor] if floor is not None else [])]), at_most=5)
+    ticks = round_ticks(*wide_enough([*values, *([floor] if floor is not None else [])]), at_most=5)
     width, row, left = 480, 36, 120
     below = BOTTOM + 8
     height = TOP + row * len(dots) + below
@@ -164,8 +165,15 @@ def reliability_chart(bins: Sequence[tuple[float, float, float, int]], *, title:
 
 def floor_fits(scores: Sequence[float], floor: float) -> bool:
     """Return whether the floor can be drawn without squeezing the scores into a fifth of the axis."""
-    low, high = _range(scores)
-    return abs(floor - low) < 4 * (high - low) or low <= floor <= high
+    low, high = wide_enough(scores)
+    return low - 4 * (high - low) < floor < high + 4 * (high - low)
+
+
+def wide_enough(values: Sequence[float]) -> tuple[float, float]:
+    """Return lowest and highest value, at least 0.02 apart: smaller differences should look small."""
+    low, high = min(values), max(values)
+    missing = max(0.0, SMALLEST_RANGE - (high - low))
+    return low - missing / 2, high + missing / 2
 
 
 def round_ticks(low: float, high: float, *, at_most: int = 6) -> list[float]:
@@ -182,11 +190,6 @@ def round_ticks(low: float, high: float, *, at_most: int = 6) -> list[float]:
         if last - first < at_most:
             break
     return [round(index * step, 12) for index in range(first, last + 1)]
-
-
-def _range(values: Sequence[float]) -> tuple[float, float]:
-    """Return the lowest and the highest value."""
-    return min(values), max(values)
 
 
 def _whole_ticks(low: float, high: float) -> list[int]:

@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from tritune.charts import Dot, Line, dot_chart, floor_fits, line_chart, reliability_chart
+from tritune.charts import Dot, Line, dot_chart, floor_fits, line_chart, reliability_chart, wide_enough
 from tritune.comparison import METRIC_NAMES
 from tritune.metrics.direction import HIGHER_IS_BETTER, METRICS
 
@@ -178,7 +178,7 @@ def _curves(content: ReportContent) -> list[dict[str, Any]]:
                         title=f"{name}: loss by epoch",
                         x_label="epoch",
                         x_range=epochs,
-                        y_range=(min(losses), max(losses)),
+                        y_range=wide_enough(losses),
                         marked=(best["epoch"], best["validation_loss"]),
                     )
                 ),
@@ -188,7 +188,7 @@ def _curves(content: ReportContent) -> list[dict[str, Any]]:
                         title=f"{name}: validation {METRIC_NAMES[monitor]} by epoch",  # type: ignore[index]
                         x_label="epoch",
                         x_range=epochs,
-                        y_range=(min(scores), max(scores)),
+                        y_range=wide_enough(scores),
                         marked=(best["epoch"], best[f"validation_{monitor}"]),
                     )
                 ),

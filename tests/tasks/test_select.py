@@ -31,6 +31,7 @@ def project(tmp_path, monkeypatch) -> Path:
         (folder / "extra").mkdir()
         (folder / "extra/words.txt").write_text("a")
         (folder / "README.md").write_text("of the base model")
+        (folder / "provenance.json").write_text(json.dumps({"stage": f"train@{method}-13"}))
     return tmp_path
 
 
@@ -62,8 +63,15 @@ def test_lineage_names_the_choice_and_the_hash_of_every_file():
     assert lineage["reason"].startswith("partial ships")
     assert lineage["files_sha256"]["model.safetensors"] == hashlib.sha256(b"partial").hexdigest()
     assert set(lineage["files_sha256"]) == {"config.json", "model.safetensors", "extra/words.txt"}
+    assert lineage["trained_from"] == {"stage": "train@partial-13"}
     compared = Path("results/comparison.json").read_bytes()
     assert lineage["comparison_sha256"] == hashlib.sha256(compared).hexdigest()
+
+
+@pytest.mark.usefixtures("project")
+def test_a_checkpoint_without_provenance_ships_too():
+    Path("checkpoints/partial-13/provenance.json").unlink()
+    assert json.loads((select() / "lineage.json").read_text())["trained_from"] is None
 
 
 @pytest.mark.usefixtures("project")

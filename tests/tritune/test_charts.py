@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tritune.charts import Dot, Line, dot_chart, floor_fits, line_chart, reliability_chart, round_ticks
+from tritune.charts import (
+    Dot,
+    Line,
+    dot_chart,
+    floor_fits,
+    line_chart,
+    reliability_chart,
+    round_ticks,
+    wide_enough,
+)
 
 
 @pytest.mark.parametrize(
@@ -87,3 +96,11 @@ def test_an_empty_bin_has_no_bar():
 def test_a_far_floor_is_left_out_so_that_differences_show():
     assert floor_fits([0.7, 0.9], 0.1)
     assert not floor_fits([0.915, 0.917], 0.1)
+
+
+def test_scores_that_are_nearly_equal_look_nearly_equal():
+    assert wide_enough([0.1609, 0.16095]) == pytest.approx((0.150925, 0.170925))
+    assert wide_enough([0.1, 0.9]) == (0.1, 0.9)
+    svg = dot_chart([Dot("a", 0.1609, 0.16095)], title="t", x_label="F1", floor=None)
+    ticks = re.findall(r'text-anchor="middle">([^<]+)<', svg)
+    assert len(ticks) == len(set(ticks))
