@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from flows.execution import Execution
 
+GO_ON = "what is done is kept, and a training goes on where it was: tritune run"
+
 
 def run(*, report: bool) -> int:
     """Bring every stage up to date and register the result. Return the exit code.
@@ -87,7 +89,7 @@ def _run_flow(root: Path, stages: list[Stage], forced: dict[str, str], project: 
         try:
             _call_flow(_workers(project))
         except KeyboardInterrupt:
-            display.say("stopped; what is done is kept, and a training goes on where it was: tritune run")
+            display.say(f"stopped; {GO_ON}")
             return 1
         except Exception as error:
             # Without its server Prefect cannot report the end, but the stages may all have ended well.
@@ -119,6 +121,9 @@ def _conclude(console: "Console", execution: "Execution") -> int:
     for name in names:
         if name not in execution.outcomes and name not in execution.failures:
             execution.display.finished(name, "NotReady", "did not run")
+    if execution.cancelled:
+        console.print(f"cancelled; {GO_ON}", highlight=False)
+        return 1
     for failure in sorted(execution.failures.values(), key=lambda failure: names.index(failure.stage)):
         console.print(f"\nerror: {failure}", highlight=False, markup=False, soft_wrap=True)
     if execution.failures:

@@ -120,7 +120,7 @@ def model_changed(source: str, base: Path, *, root: Path) -> bool:
     except InputError:
         # A package that is gone is no news; a folder that became unusable is: fetch will say why.
         return not source.startswith(PACKAGE)
-    if names != sorted(path.name for path in base.iterdir()):
+    if names != model_files(base, source=str(base)):
         return True
     filecmp.clear_cache()  # it trusts modification times, which an editor or `cp -p` can leave unchanged
     return any(not filecmp.cmp(folder / name, base / name, shallow=False) for name in names)
