@@ -87,10 +87,11 @@ def _inputs(root: Path, output: str) -> _Inputs:
         kept = frozenset(
             path for out in repo.index.outs if out.use_cache and (path := _relative(out, root)) is not None
         )
-        # By the name that dvc.lock has; `addressing` depends on the folder that this process runs in.
+        # As in dvc.lock: DVC's `addressing` depends on the folder that this process runs in.
+        own = {stage: stage.name for stage in stages if Path(stage.path) == Path(repo.root_dir) / "dvc.yaml"}
         outputs = {
-            path: getattr(stage, "name", None) or stage.addressing
-            for stage in stages
+            path: name
+            for stage, name in own.items()
             for out in stage.outs
             if out.use_cache and (path := _relative(out, root)) is not None
         }
@@ -119,9 +120,7 @@ def _inputs(root: Path, output: str) -> _Inputs:
                     files |= _below(repo, root, path)
                     # Lists what HEAD holds there too, so that a deleted file goes.
                     mixed.add(path)
-        return _Inputs(
-            frozenset(stage.addressing for stage in stages), frozenset(files), frozenset(mixed), kept, outputs
-        )
+        return _Inputs(frozenset(own.values()), frozenset(files), frozenset(mixed), kept, outputs)
 
 
 def _relative(item: Any, root: Path) -> str | None:
