@@ -5,15 +5,19 @@ table of architectures. What is registered before them lies below, what is regis
 - embeddings, by type or name, and a norm right after them are below wherever they are registered (relative
   positions of DeBERTa-v2 and MPNet, the embedding norm of BART);
 - what is called `final...` or `..._out` is above (the norm of OPT);
-- a convolution beside the layers belongs to the lowest of them, whose output it changes (DeBERTa-v2 xlarge).
+- a convolution beside the layers belongs to the lowest of them, whose output it changes (DeBERTa-v2 xlarge);
+- lists of one length beside each other are one stack, member by member (attentions and feed-forwards of XLM).
 Tests hold this to the order in which the modules of many architectures run.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from torch import nn
 from transformers import PreTrainedModel
+
+from tritune.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ class Part:
     """embeddings, layer, final (norms and poolers above the layers) or head."""
 
     tensors: tuple[Tensor, ...]
+    runs: int = 1
+    """How often it runs in one pass: more than once where layers share their weights (ALBERT)."""
 
 
 @dataclass(frozen=True)
@@ -69,22 +75,26 @@ class Anatomy:
 
 @dataclass(frozen=True)
 class _Stack:
-    path: str
+    paths: tuple[str, ...]
+    """Of the module lists that it consists of, one in nearly every model."""
+
     prefix: str
     layers: int
     runs: int
-    """How often each of its layers runs in one pass."""
 
 
 def take_apart(model: PreTrainedModel) -> Anatomy:
     """Return the anatomy of a model; it may be on the meta device.
 
     Raises:
-        ValueError: No list of layers is found in its module tree.
+        InputError: No list of layers is found in its module tree.
     """
     stacks = _stacks(model)
     if not stacks:
-        raise ValueError(f"{type(model).__name__} has no module list of layers")
+        raise InputError(
+            f"{type(model).__name__} can't be taken apart: no list of layers is found among its modules; "
+            "take another base model, such as BERT, RoBERTa, DistilBERT, DeBERTa-v2 or ModernBERT"
+        )
     backbone = f"{model.base_model_prefix}."
     has_backbone = model.base_model is not model
     found: dict[tuple[int, int], list[Tensor]] = {}
@@ -93,21 +103,22 @@ def take_apart(model: PreTrainedModel) -> Anatomy:
         for path, module in model.named_modules()
         for name in _own(module)
     }
-    before: set[int] = set()
+    begun: set[int] = set()
+    """Stacks of which a layer was already registered."""
     after_embedding = ""
     for name, parameter in model.named_parameters():
-        stack = _nearest(name, stacks)
+        number = _nearest(name, stacks, begun)
+        stack = stacks[number]
         path = name.rpartition(".")[0]
         if has_backbone and not name.startswith(backbone):
             place = (len(stacks), 0)
             runs = 1
-        elif name.startswith(f"{stack.path}."):
-            index = int(name[len(stack.path) + 1 :].split(".")[0])
-            place, runs = (stacks.index(stack), 1 + index), stack.runs
-            before.add(stacks.index(stack))
+        elif (index := _layer_index(name, stack)) is not None:
+            place, runs = (number, 1 + index), stack.runs
+            begun.add(number)
         else:
             runs = 1
-            registered_before = stacks.index(stack) not in before
+            registered_before = number not in begun
             feeds_layers = (
                 isinstance(owners[name], nn.Embedding)
                 or "emb" in path.lower()
@@ -119,7 +130,7 @@ def take_apart(model: PreTrainedModel) -> Anatomy:
                 height = 0
             else:
                 height = 1 + stack.layers
-            place = (stacks.index(stack), height)
+            place = (number, height)
             if feeds_layers and not registered_before:
                 after_embedding = path
         look_up = isinstance(owners[name], nn.Embedding)
@@ -144,24 +155,37 @@ def _own(module: nn.Module) -> Iterator[str]:
 
 
 def _stacks(model: PreTrainedModel) -> list[_Stack]:
-    """Return the outermost module lists whose members are like blocks with matrices of their own."""
-    paths: list[tuple[str, nn.ModuleList]] = []
-    for path, module in model.named_modules():
-        if (
-            isinstance(module, nn.ModuleList)
-            and not any(path.startswith(f"{outer}.") for outer, _ in paths)
-            and len({type(block) for block in module}) == 1
-            and sum(p.ndim >= 2 for p in module[0].parameters()) >= 2
-        ):
-            paths.append((path, module))
-    config = model.config.get_text_config()
-    depth = getattr(config, "num_hidden_layers", None)
-    prefixes = [""] if len(paths) == 1 else _two_prefixes([path for path, _ in paths])
-    return [
-        # Fewer blocks than layers: each block runs several times (ALBERT).
-        _Stack(path, prefix, len(blocks), max(1, (depth or len(blocks)) // len(blocks)))
-        for (path, blocks), prefix in zip(paths, prefixes, strict=True)
-    ]
+    """Return the outermost module lists whose members all have matrices of their own."""
+    lists = {path: module for path, module in model.named_modules() if isinstance(module, nn.ModuleList)}
+    found: list[tuple[str, ...]] = []
+    for path, module in lists.items():
+        if path.startswith(tuple(f"{known}." for paths in found for known in paths)):
+            continue
+        if any(path in paths for paths in found) or not len(module):
+            continue
+        if all(sum(p.ndim >= 2 for p in block.parameters()) >= 2 for block in module):
+            parent = path.rpartition(".")[0]
+            beside = [p for p, m in lists.items() if p.rpartition(".")[0] == parent and len(m) == len(module)]
+            found.append(tuple(beside))
+    depth = getattr(model.config.get_text_config(), "num_hidden_layers", None)
+    prefixes = [""] * len(found) if len(found) < 2 else _two_prefixes([paths[0] for paths in found])
+    stacks = []
+    for paths, prefix in zip(found, prefixes, strict=True):
+        blocks = lists[paths[0]]
+        # Fewer blocks than layers: each block runs several times (ALBERT), unless blocks hold layers of their
+        # own (Funnel). Of two stacks, `num_hidden_layers` tells only the encoder's depth.
+        simple = len(found) == 1 and not isinstance(blocks[0], nn.ModuleList)
+        runs = depth // len(blocks) if simple and depth else 1
+        stacks.append(_Stack(paths, prefix, len(blocks), max(1, runs)))
+    return stacks
+
+
+def _layer_index(name: str, stack: _Stack) -> int | None:
+    """Return which of the stack's layers the tensor belongs to, from 0; None: to none."""
+    for path in stack.paths:
+        if name.startswith(f"{path}."):
+            return int(name[len(path) + 1 :].split(".")[0])
+    return None
 
 
 def _two_prefixes(paths: Sequence[str]) -> list[str]:
@@ -171,19 +195,20 @@ def _two_prefixes(paths: Sequence[str]) -> list[str]:
     return [f"{path[depth]}." for path in steps]
 
 
-def _nearest(name: str, stacks: Sequence[_Stack]) -> _Stack:
-    """Return the stack that shares the longest way through the module tree; the first one if several do."""
+def _nearest(name: str, stacks: Sequence[_Stack], begun: Collection[int]) -> int:
+    """Return the index of the stack that shares the longest way through the module tree.
 
-    def shared(stack: _Stack) -> int:
-        pairs = zip(name.split("."), stack.path.split("."), strict=False)
-        steps = 0
-        for mine, its in pairs:
-            if mine != its:
-                break
-            steps += 1
-        return steps
+    Several do: the last one that has begun (an output layer after encoder and decoder is the decoder's), or
+    the first, if none has (the embeddings of both).
+    """
+    steps = [_shared_steps(name, stack.paths[0]) for stack in stacks]
+    nearest = [number for number, shared in enumerate(steps) if shared == max(steps)]
+    return next((number for number in reversed(nearest) if number in begun), nearest[0])
 
-    return max(stacks, key=shared)
+
+def _shared_steps(name: str, path: str) -> int:
+    pairs = zip(name.split("."), path.split("."), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _is_norm_beside(path: str, parameter: nn.Parameter, embedding: str) -> bool:
@@ -198,7 +223,7 @@ def _is_called_last(path: str) -> bool:
 
 def _is_beside_with_convolution(model: nn.Module, path: str, stack: _Stack) -> bool:
     """Whether this lies in a module next to the list of layers that holds a convolution."""
-    parent = f"{stack.path.rpartition('.')[0]}."
+    parent = f"{stack.paths[0].rpartition('.')[0]}."
     if not path.startswith(parent):
         return False
     beside = model.get_submodule(parent + path[len(parent) :].split(".")[0])
@@ -214,5 +239,5 @@ def _part(place: tuple[int, int], tensors: Sequence[Tensor], stacks: Sequence[_S
         # What both stacks of an encoder-decoder share is registered before them, so it is with the first.
         return Part(f"{stack.prefix if number else ''}embeddings", "embeddings", tuple(tensors))
     if height <= stack.layers:
-        return Part(f"{stack.prefix}layer.{height - 1}", "layer", tuple(tensors))
+        return Part(f"{stack.prefix}layer.{height - 1}", "layer", tuple(tensors), stack.runs)
     return Part(f"{stack.prefix}final", "final", tuple(tensors))
