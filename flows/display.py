@@ -58,7 +58,7 @@ class Display:
             bar = self._bars.pop(stage, None)
         if bar is not None:
             self._progress.remove_task(bar)
-        color = {"Failed": "red", "NotReady": "yellow"}.get(state, "green")
+        color = {"Failed": "red", "NotReady": "yellow", "Stopped": "yellow"}.get(state, "green")
         self._console.print(
             f"[bold]{escape(stage)}[/bold]  [{color}]{state}[/{color}]  {escape(message)}",
             highlight=False,

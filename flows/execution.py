@@ -41,9 +41,12 @@ class Execution:
         self.display.finished(outcome.stage, outcome.state, f"{outcome.message}{took}")
 
     def failed(self, failure: StageFailed) -> None:
-        """Record that a stage failed, and show its own error."""
+        """Record that a stage failed or was stopped, and show its own error."""
         self.failures[failure.stage] = failure
-        self.display.finished(failure.stage, "Failed", failure.error)
+        if failure.stopped:
+            self.display.finished(failure.stage, "Stopped", "")
+        else:
+            self.display.finished(failure.stage, "Failed", failure.summary)
 
 
 _current: ContextVar[Execution] = ContextVar("execution")

@@ -51,7 +51,7 @@ def stage(node: Stage) -> State:
             execution.failures[node.name] = failure
             raise
         execution.failed(failure)
-        log.error("%s", failure)
+        log.error("%s", failure.error)
         return Failed(message=str(failure), data=failure)
     execution.failures.pop(node.name, None)
     execution.succeeded(outcome, seconds=time.monotonic() - began)

@@ -101,7 +101,8 @@ def test_cancelling_the_flow_run_in_prefect_stops_every_process(training):
     assert not training.processes()
     assert flow_states(training)[0] == "Cancelled"
     assert training.run.returncode == 1
-    assert "cancelled" in output
+    assert "cancelled; what is done is kept, and a training goes on where it was: tritune run" in output
+    assert "run only this stage again" not in output
 
 
 def test_while_a_run_is_going_on_others_are_refused_and_it_is_not_disturbed(training):

@@ -46,7 +46,15 @@ class Outcome:
 class StageFailed(Exception):
     """A stage did not become up to date."""
 
-    def __init__(self, stage: str, error: str, *, users_error: bool = False, busy: bool = False) -> None:
+    def __init__(
+        self,
+        stage: str,
+        error: str,
+        *,
+        users_error: bool = False,
+        busy: bool = False,
+        stopped: bool = False,
+    ) -> None:
         super().__init__(stage, error)
         self.stage = stage
         self.error = error
@@ -58,11 +66,22 @@ class StageFailed(Exception):
         self.busy = busy
         """Another process had the stage; trying again later may help."""
 
+        self.stopped = stopped
+        """We ended it ourselves: nothing is wrong with the stage."""
+
         self.command = rerun_command(stage)
         """Runs only this stage again."""
 
+    @property
+    def summary(self) -> str:
+        """The error in short: of a traceback its last line; what the user is to mend is told in full."""
+        if self.users_error:
+            return self.error
+        lines = self.error.splitlines() or [""]
+        return lines[-1] if lines[0].startswith("Traceback") else lines[0]
+
     def __str__(self) -> str:
-        return f"{self.stage} failed: {self.error}\nrun only this stage again: {self.command}"
+        return f"{self.stage} failed: {self.summary}\nrun only this stage again: {self.command}"
 
 
 def rerun_command(stage: str) -> str:
@@ -132,7 +151,7 @@ class StageRunner:
                 stage.name, f"took longer than {stage.meta['timeout']} seconds (meta.timeout in dvc.yaml)"
             )
         if self._stopping.is_set():
-            raise StageFailed(stage.name, "stopped")
+            raise StageFailed(stage.name, "stopped", stopped=True)
         raise self._failure(stage.name, lines)
 
     def stop(self) -> None:
@@ -150,7 +169,7 @@ class StageRunner:
         command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "-s", stage]
         with self._guard:
             if self._stopping.is_set():
-                raise StageFailed(stage, "stopped before it started")
+                raise StageFailed(stage, "stopped before it started", stopped=True)
             process = subprocess.Popen(
                 [*command, "-f"] if force else command,
                 cwd=self._root,
