@@ -58,7 +58,8 @@ def _run(given: argparse.Namespace) -> int:
     _enter_project()
     from flows.run import run
 
-    return run(report=given.report)
+    code: int = run(report=given.report)
+    return code
 
 
 def _plan(given: argparse.Namespace) -> None:
@@ -99,12 +100,16 @@ def _rollback(_: argparse.Namespace) -> None:
 def _predict(given: argparse.Namespace) -> None:
     source = given.input and given.input.resolve()
     target = given.output and given.output.resolve()
-    folder = Path(given.model) if given.model and Path(given.model).is_dir() else None
-    if folder is None:
+    if given.model is None:
+        _enter_project()
+        folder = Path("models/selected")
+    elif Path(given.model).is_dir():
+        folder = Path(given.model)
+    else:
         _enter_project()
         from tritune.pipeline.registry import materialise
 
-        folder = materialise(Path.cwd(), given.model) if given.model else Path("models/selected")
+        folder = materialise(Path.cwd(), given.model)
     from flows.predict import predict
 
     predict(
@@ -122,7 +127,8 @@ def _ui(given: argparse.Namespace) -> int:
     _enter_project()
     from flows.ui import ui
 
-    return ui(port=given.port)
+    code: int = ui(port=given.port)
+    return code
 
 
 def command_parser() -> argparse.ArgumentParser:

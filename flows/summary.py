@@ -49,8 +49,7 @@ def comparison_rows(root: Path) -> list[dict[str, str]]:
 
 def verdict(root: Path) -> str:
     """Return which method was chosen and why, or nothing when there is no comparison."""
-    comparison = _comparison(root)
-    return f"{_chosen(comparison)}: {comparison.get('reason', '')}" if comparison else ""
+    return str(_comparison(root).get("reason", ""))
 
 
 def show_results(console: Console, root: Path) -> None:
@@ -64,7 +63,7 @@ def show_results(console: Console, root: Path) -> None:
     for row in rows:
         table.add_row(*map(escape, row.values()))
     console.print(table)
-    console.print(f"* chosen: {escape(verdict(root))}", highlight=False, soft_wrap=True)
+    console.print(f"* {escape(verdict(root))}", highlight=False, soft_wrap=True)
     report = Path("results/report.html")
     if (root / report).is_file():
         console.print(f"  report: {report}", highlight=False, soft_wrap=True)
