@@ -45,16 +45,18 @@ async def finetune() -> list[State] | State:
         for node in execution.stages:
             needs = [futures[name] for name in node.needs]
             futures[node.name] = stage.with_options(name=node.kind).submit(node, wait_for=needs)
-        if any(node.name == "select" for node in execution.stages):
-            futures["register"] = register.submit(wait_for=list(futures.values()))
         # In a thread, so that this loop hears of Ctrl-C and cancellation.
         await asyncio.to_thread(wait, list(futures.values()))
+        if any(outcome.state != "Cached" for outcome in execution.outcomes.values()):
+            await asyncio.to_thread(order_lock, execution.root)
+        if "select" in execution.outcomes and not execution.cancelled:
+            futures["register"] = register.submit()
+            await asyncio.to_thread(wait, [futures["register"]])
     finally:
         cancellation.cancel()
         execution.runner.stop()
         shutil.rmtree(folder, ignore_errors=True)
     if any(outcome.state != "Cached" for outcome in execution.outcomes.values()):
-        await asyncio.to_thread(order_lock, execution.root)
         await _publish_results(execution)
     if execution.cancelled:
         return Cancelled(message="cancelled; stages that were done are kept")

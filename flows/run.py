@@ -131,6 +131,11 @@ def _conclude(console: "Console", execution: "Execution") -> int:
     if len(execution.outcomes) < len(execution.stages):
         return 1
     show_results(console, execution.root)
+    for outcome in execution.outcomes.values():
+        for warning in outcome.warnings:
+            console.print(
+                f"  warning: {outcome.stage}: {warning}", highlight=False, markup=False, soft_wrap=True
+            )
     if execution.registration_error is not None:
         console.print(
             f"\nerror: {execution.registration_error}", highlight=False, markup=False, soft_wrap=True

@@ -8,7 +8,7 @@ def test_what_was_not_measured_here_is_a_dash(tmp_path):
     comparison = {
         "metric": "accuracy",
         "chosen": {"method": "full", "seed": 1},
-        "reason": "because",
+        "reason": "full ships: because",
         "methods": [
             {"method": "full", "parameters_trainable": 1234567, "validation": {"accuracy": 0.9}, "test": {}},
             {"method": "partial", "validation": {"accuracy": 0.8}, "test": {"accuracy": 0.7}},
@@ -23,7 +23,7 @@ def test_what_was_not_measured_here_is_a_dash(tmp_path):
     full, partial = comparison_rows(tmp_path)
     assert list(full.values()) == ["full *", "1,234,567", "15.0", "3 MiB", "0.9000", "–"]
     assert list(partial.values()) == ["partial", "–", "–", "–", "0.8000", "0.7000"]
-    assert verdict(tmp_path) == "full: because"
+    assert verdict(tmp_path) == "full ships: because"
 
 
 def test_without_a_comparison_there_is_nothing_to_show(tmp_path):

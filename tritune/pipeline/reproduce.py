@@ -42,6 +42,9 @@ class Outcome:
     key: str | None = None
     """DVC's run-cache key, where the body ran."""
 
+    warnings: tuple[str, ...] = ()
+    """What the body found worth a second look, for example a loss that did not move."""
+
 
 class StageFailed(Exception):
     """A stage did not become up to date."""
@@ -217,7 +220,7 @@ class StageRunner:
         if done is not None:
             step = done.notes.get("resumed_from_step")
             message = "ran" if step is None else f"resumed from step {step}"
-            return Outcome(stage, "Completed", message, done.key)
+            return Outcome(stage, "Completed", message, done.key, tuple(done.notes.get("warnings", ())))
         if any("is cached - skipping run" in line for line in lines):
             return Outcome(stage, "Restored", "outputs came from DVC's run-cache")
         return Outcome(stage, "Cached", "dvc.lock is current")
