@@ -56,8 +56,8 @@ def test_better_scores_on_other_rows_are_refused():
     candidate = replace(with_score(0.99), test_set="other rows")
     assert refusal(candidate, CHAMPION, metric="macro_f1", margin=0.01) == (
         "v0.0.2 and the champion v0.0.1 were tested on different rows, so that test macro_f1 0.9900 and "
-        "0.9000 say nothing about which is better; score both on the same rows (give your data a test split of its "
-        "own and it stays the same), or promote it all the same with `tritune promote v0.0.2 --force`"
+        "0.9000 say nothing about which is better; score both on the same rows (give your data a test split "
+        "of its own and it stays the same), or promote it all the same with `tritune promote v0.0.2 --force`"
     )
 
 
@@ -74,8 +74,8 @@ def test_unknown_test_rows_are_refused(candidate: str | None, champion: str | No
     )
     assert sentence == (
         "v0.0.2 and the champion v0.0.1 (test macro_f1 0.9000 and 0.9000) may have been tested on different "
-        f"rows: which ones {silent} was tested on is not on record; compare them yourself on the same rows with "
-        "`tritune predict`, or promote it all the same with `tritune promote v0.0.2 --force`"
+        f"rows: which ones {silent} was tested on is not on record; compare them yourself on the same rows "
+        "with `tritune predict`, or promote it all the same with `tritune promote v0.0.2 --force`"
     )
 
 
