@@ -126,8 +126,8 @@ class Project:
     def dvc(self, *arguments: str) -> str:
         return self.call(sys.executable, "-m", "dvc", *arguments)
 
-    def gto(self, *arguments: str) -> str:
-        return self.call(sys.executable, "-m", "gto", *arguments)
+    def gto(self, *arguments: str, **environment: str) -> str:
+        return self.call(str(Path(sys.executable).with_name("gto")), *arguments, **environment)
 
     def reproduce(self) -> None:
         """`dvc repro`, without the second that its process takes to start."""

@@ -36,7 +36,7 @@ def folder_of_output(root: Path, *, output: str, content: str, commit: str, vers
         try:
             with held(target.with_suffix(".lock"), wait_seconds=SECONDS_FOR_ANOTHER):
                 if not target.is_dir():
-                    _fetch(repo, target, output=output, content=content, commit=commit, version=version)
+                    _fetch(repo, target, content=content, commit=commit, version=version)
         except Busy as busy:
             raise InputError(
                 f"another process ({busy.holder}) is fetching {version}; wait until it has"
@@ -56,16 +56,16 @@ def _is_in_work_tree(repo: Any, path: Path, content: str) -> bool:
         )
 
 
-def _fetch(repo: Any, target: Path, *, output: str, content: str, commit: str, version: str) -> None:
+def _fetch(repo: Any, target: Path, *, content: str, commit: str, version: str) -> None:
     partial = target.with_name(f".{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        with _speaking_of(repo, version), repo.switch(commit):
-            repo.dvcfs.get(f"/{output}", str(partial))
+        with _speaking_of(repo, version):
+            _copy_from_cache(repo, content, partial)
         if not partial.is_dir() or _hash(repo, partial) != content:
             raise InputError(
                 f"the files of {version} that DVC gave are not those that were registered (its cache or "
-                "remote is damaged); get them anew with `dvc fetch --all-tags`, or make them again: "
+                "remote is damaged); make them again: "
                 f"{_make_again(commit)}"
             )
         partial.replace(target)
@@ -85,8 +85,8 @@ def _speaking_of(repo: Any, version: str) -> Iterator[None]:
         remote = repo.config["core"].get("remote")
         if remote:
             instead = (
-                f"and the remote {remote} did not give them ({' '.join(str(error).split())}); push them "
-                "there with `dvc push --all-tags` where they were made"
+                f"and the remote {remote} did not give them ({' '.join(str(error).split())}); where they "
+                f"were made, check out {version} and push them with `dvc push`"
             )
         else:
             instead = (
@@ -94,6 +94,28 @@ def _speaking_of(repo: Any, version: str) -> Iterator[None]:
                 "`dvc remote add --default NAME URL`"
             )
         raise InputError(f"the files of {version} are not in DVC's cache here, {instead}") from None
+
+
+def _copy_from_cache(repo: Any, content: str, target: Path) -> None:
+    """Write a folder from DVC's cache; what the cache lacks comes from the remote first.
+
+    The remote is the one that is set now. DVC's own way to read a revision takes that revision's settings,
+    and a remote is often set up only when there is something to share.
+    """
+    from dvc_data.hashfile.hash_info import HashInfo
+    from dvc_data.hashfile.tree import Tree
+
+    cache, wanted = repo.cache.local, HashInfo("md5", content)
+    if not cache.exists(content):
+        repo.cloud.pull([wanted])
+    files = {key: file for key, _, file in Tree.load(cache, wanted)}
+    if missing := [file for file in files.values() if not cache.exists(file.value)]:
+        repo.cloud.pull(missing)
+    for key, file in files.items():
+        path = target.joinpath(*key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Never a link: whoever changes the copy must not change the cache.
+        shutil.copyfile(cache.get(file.value).path, path)
 
 
 def _hash(repo: Any, folder: Path) -> str:

@@ -90,6 +90,7 @@ def test_a_dependency_that_git_ignores_is_in_the_snapshot(project: Project):
     assert held(project, snapshot(project), "rows.csv") == "train rows\ntest rows"
 
 
+@pytest.mark.usefixtures("quiet_home")
 def test_it_works_before_the_first_commit(tmp_path: Path):
     project = make_project(tmp_path / "new", commit=False)
     commit = snapshot(project)

@@ -1,0 +1,435 @@
+"""Versions and stages with real git, DVC and GTO: registering, promoting, going back, getting a model."""
+
+# Fixtures are imported by name, and tests ask for them by name.
+# ruff: noqa: F401, F811
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "toy"))
+
+from registry_fixtures import project, quiet_home, registered, trained, with_champion
+from registry_project import DAG, Project, make_project
+
+from tritune.errors import InputError
+from tritune.pipeline.registry import materialise, promote, register, rollback, versions
+
+OTHER_ROWS = "train rows\nother test rows\n"
+REGISTER = """\
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from tritune.pipeline.registry import register
+print(register(Path.cwd()).version)
+"""
+
+
+def add_version(project: Project, score: str, *, rows: str | None = None) -> str:
+    project.train(score, rows=rows)
+    return register(project.folder).version
+
+
+def stages(project: Project) -> dict[str, tuple[str, ...]]:
+    return {version.version: version.stages for version in versions(project.folder)}
+
+
+def champion(project: Project) -> str:
+    return next(version for version, own in stages(project).items() if "champion" in own)
+
+
+def weights(folder: Path) -> str:
+    return (folder / "weights.txt").read_text()
+
+
+def test_the_first_version_is_champion(project: Project):
+    done = register(project.folder)
+    assert (done.name, done.version, done.created, done.stage) == ("classifier", "v0.0.1", True, "champion")
+    assert project.tags() == ["classifier#champion#1", "classifier@v0.0.1"]
+    assert "git push origin classifier@v0.0.1 classifier#champion#1" in done.message
+    assert "dvc push" in done.message
+
+
+def test_the_same_model_keeps_its_version(registered: Project):
+    before = registered.git("for-each-ref")
+    done = register(registered.folder)
+    assert (done.version, done.created, done.stage) == ("v0.0.1", False, "champion")
+    assert done.message == "this model is classifier v0.0.1 (champion) already"
+    assert registered.git("for-each-ref") == before
+
+
+def test_a_later_version_is_challenger_and_says_how_to_promote_it(registered: Project):
+    registered.train("0.91")
+    done = register(registered.folder)
+    assert (done.version, done.created, done.stage) == ("v0.0.2", True, "challenger")
+    assert "`tritune promote v0.0.2`" in done.message
+    assert stages(registered) == {"v0.0.2": ("challenger",), "v0.0.1": ("champion",)}
+
+
+def test_a_model_that_comes_back_is_the_version_it_was(registered: Project):
+    add_version(registered, "0.91")
+    registered.train("0.9")
+    done = register(registered.folder)
+    assert (done.version, done.created, done.stage) == ("v0.0.1", False, "champion")
+
+
+def test_the_tag_carries_the_scores_of_the_model_itself(registered: Project):
+    message = registered.git("tag", "--list", "--format=%(contents)", "classifier@v0.0.1")
+    assert "method: full, seed 13" in message
+    assert "validation macro_f1: 0.8500" in message
+    assert "test macro_f1: 0.9000" in message
+
+
+def test_versions_are_described_newest_first(registered: Project):
+    add_version(registered, "0.91")
+    newest, oldest = versions(registered.folder)
+    assert (newest.version, oldest.version) == ("v0.0.2", "v0.0.1")
+    assert (oldest.method, oldest.seed, oldest.task, oldest.metric) == (
+        "full",
+        13,
+        "text_classification",
+        "macro_f1",
+    )
+    assert oldest.test["macro_f1"] == 0.9
+    assert oldest.validation["macro_f1"] == pytest.approx(0.85)
+    assert abs(oldest.date.timestamp() - time.time()) < 600
+
+
+def test_nothing_registered_is_an_empty_list(project: Project):
+    assert versions(project.folder) == []
+
+
+def test_gto_and_dvc_find_the_same(registered: Project, tmp_path: Path):
+    add_version(registered, "0.91")
+    shown = json.loads(registered.gto("show", "--json"))["classifier"]
+    assert shown["version"] == "v0.0.2"
+    assert shown["stage"] == {"champion": "v0.0.1", "challenger": "v0.0.2"}
+    history = registered.gto("history", "classifier", "--plain")
+    assert history.count("registration") == 2
+    assert history.count("assignment") == 2
+    for options, expected in ((["--stage", "champion"], "0.9"), (["--rev", "v0.0.2"], "0.91"), ([], "0.91")):
+        out = tmp_path / f"got {expected} {len(options)}"
+        registered.dvc("artifacts", "get", ".", "classifier", *options, "--out", str(out))
+        assert weights(out) == f"weights for {expected}"
+
+
+def test_after_promotions_in_one_second_gto_and_dvc_agree_with_us(registered: Project, tmp_path: Path):
+    add_version(registered, "0.91")
+    promote(registered.folder, "v0.0.2")
+    rollback(registered.folder)
+    assert champion(registered) == "v0.0.1"
+    assert json.loads(registered.gto("show", "--json"))["classifier"]["stage"]["champion"] == "v0.0.1"
+    out = tmp_path / "champion"
+    registered.dvc("artifacts", "get", ".", "classifier", "--stage", "champion", "--out", str(out))
+    assert weights(out) == "weights for 0.9"
+
+
+def test_a_checked_out_version_is_up_to_date(registered: Project, tmp_path: Path):
+    add_version(registered, "0.91", rows=OTHER_ROWS)
+    clone = Project(tmp_path / "a clone")
+    registered.git("clone", "--quiet", str(registered.folder), str(clone.folder))
+    clone.git("checkout", "--quiet", "classifier@v0.0.1")
+    clone.dvc("cache", "dir", "--local", str(registered.folder / ".dvc/cache"))
+    clone.dvc("checkout", "--quiet")
+    assert "up to date" in clone.dvc("repro")
+    assert weights(clone.folder / "models/selected") == "weights for 0.9"
+
+
+def test_a_candidate_within_the_margin_becomes_champion(registered: Project):
+    add_version(registered, "0.89")
+    done = promote(registered.folder, "v0.0.2")
+    assert (done.version, done.replaced, done.changed) == ("v0.0.2", "v0.0.1", True)
+    assert "git push origin classifier#champion#3" in done.message
+    assert stages(registered) == {"v0.0.2": ("champion",), "v0.0.1": ()}
+
+
+def test_a_worse_candidate_is_refused_unless_forced(registered: Project):
+    add_version(registered, "0.88")
+    with pytest.raises(
+        InputError,
+        match=r"v0\.0\.2 is worse than the champion v0\.0\.1 on the same test set: test macro_f1 0\.8800 and "
+        r"0\.9000, and register\.margin in params\.yaml allows 0\.01; .*`tritune promote v0\.0\.2 --force`",
+    ):
+        promote(registered.folder, "v0.0.2")
+    assert champion(registered) == "v0.0.1"
+    promote(registered.folder, "v0.0.2", force=True)
+    assert champion(registered) == "v0.0.2"
+
+
+def test_the_margin_is_the_one_of_params_now(registered: Project):
+    add_version(registered, "0.88")
+    registered.set(register="{margin: 0.05}")
+    assert promote(registered.folder, "v0.0.2").changed
+
+
+def test_a_metric_where_lower_is_better_is_read_so(registered: Project):
+    add_version(registered, "0.88")
+    registered.set(compare="{metric: negative_log_likelihood}")
+    with pytest.raises(InputError, match=r"v0\.0\.2 is worse.*negative_log_likelihood 0\.1200 and 0\.1000"):
+        promote(registered.folder, "v0.0.2")
+    add_version(registered, "0.95")
+    registered.set(compare="{metric: negative_log_likelihood}")
+    assert promote(registered.folder, "v0.0.3").changed
+
+
+def test_other_test_rows_are_refused_and_other_training_rows_are_not(registered: Project):
+    add_version(registered, "0.95", rows=OTHER_ROWS)
+    with pytest.raises(InputError, match=r"v0\.0\.2 and the champion v0\.0\.1 were tested on different rows"):
+        promote(registered.folder, "v0.0.2")
+    add_version(registered, "0.96", rows="more train rows\ntest rows\n")
+    assert promote(registered.folder, "v0.0.3").changed
+    assert promote(registered.folder, "v0.0.2", force=True).changed
+
+
+def test_a_metric_that_a_version_lacks_is_refused(registered: Project):
+    add_version(registered, "0.95")
+    registered.set(compare="{metric: weighted_f1}")
+    with pytest.raises(InputError, match=r"cannot be compared: v0\.0\.2 has no test weighted_f1"):
+        promote(registered.folder, "v0.0.2")
+
+
+def test_a_version_tagged_by_hand_is_listed_and_passes_only_by_force(registered: Project):
+    registered.train("0.95")
+    registered.git(
+        "-c", "user.name=A", "-c", "user.email=a@b", "commit", "--quiet", "--all", "--message=By hand"
+    )
+    registered.gto(
+        "register", "classifier",
+        GIT_COMMITTER_NAME="A", GIT_COMMITTER_EMAIL="a@b", GIT_AUTHOR_NAME="A", GIT_AUTHOR_EMAIL="a@b",
+    )  # fmt: skip
+    assert register(registered.folder).version == "v0.0.2"
+    with pytest.raises(InputError, match=r"which ones v0\.0\.2 was tested on is not on record"):
+        promote(registered.folder, "v0.0.2")
+    assert promote(registered.folder, "v0.0.2", force=True).changed
+
+
+def test_promoting_the_champion_changes_nothing(registered: Project):
+    before = registered.tags()
+    done = promote(registered.folder, "0.0.1")
+    assert (done.changed, done.message) == (False, "classifier v0.0.1 is the champion already")
+    assert registered.tags() == before
+
+
+def test_other_stages_have_no_gate(registered: Project):
+    add_version(registered, "0.5")
+    assert promote(registered.folder, "classifier@v0.0.2", stage="shadow").stage == "shadow"
+
+
+def test_an_unknown_version_is_refused_with_those_there_are(registered: Project):
+    with pytest.raises(
+        InputError, match=r"classifier has no version v9\.9\.9; registered are v0\.0\.1 \(champion\)"
+    ):
+        promote(registered.folder, "v9.9.9")
+
+
+def test_rollbacks_go_further_and_further_back(registered: Project):
+    for score in ("0.91", "0.92"):
+        promote(registered.folder, add_version(registered, score))
+    before = set(registered.tags())
+    assert rollback(registered.folder).version == "v0.0.2"
+    assert rollback(registered.folder).version == "v0.0.1"
+    with pytest.raises(
+        InputError, match=r"v0\.0\.1 is the champion, and before it there was none to go back to"
+    ):
+        rollback(registered.folder)
+    assert before < set(registered.tags())
+    promote(registered.folder, "v0.0.3")
+    assert rollback(registered.folder).version == "v0.0.1"
+
+
+def test_a_rollback_after_promoting_an_old_version_undoes_that(registered: Project):
+    promote(registered.folder, add_version(registered, "0.91"))
+    promote(registered.folder, "v0.0.1", force=True)
+    assert rollback(registered.folder).version == "v0.0.2"
+
+
+def test_a_rollback_without_any_champion_is_refused(project: Project):
+    with pytest.raises(
+        InputError, match=r"no version of classifier has been champion; no version is registered"
+    ):
+        rollback(project.folder)
+
+
+def test_the_present_model_is_used_where_it_lies(registered: Project):
+    for reference in ("champion", "v0.0.1", "0.0.1", "classifier@v0.0.1", "classifier#champion"):
+        assert materialise(registered.folder, reference) == registered.folder / "models/selected"
+
+
+def test_an_earlier_model_is_fetched_without_touching_the_workspace(registered: Project):
+    registered.train("0.91")
+    before = registered.git("status", "--porcelain")
+    folder = materialise(registered.folder, "champion")
+    assert weights(folder) == "weights for 0.9"
+    assert folder.is_relative_to(registered.folder / ".dvc/tmp/tritune/registry")
+    assert weights(registered.folder / "models/selected") == "weights for 0.91"
+    assert registered.git("status", "--porcelain") == before
+    written = (folder / "weights.txt").stat().st_mtime_ns
+    assert materialise(registered.folder, "v0.0.1") == folder
+    assert (folder / "weights.txt").stat().st_mtime_ns == written
+
+
+def test_a_changed_workspace_is_not_taken_for_the_model(registered: Project):
+    shutil.rmtree(registered.folder / "models/selected")
+    assert weights(materialise(registered.folder, "champion")) == "weights for 0.9"
+
+
+def test_a_model_comes_from_a_remote_that_was_set_up_later(registered: Project, tmp_path: Path):
+    registered.dvc("remote", "add", "--default", "shelf", str(tmp_path / "shelf"))
+    registered.dvc("push", "--quiet")
+    registered.train("0.91")
+    shutil.rmtree(registered.folder / ".dvc/cache")
+    assert weights(materialise(registered.folder, "v0.0.1")) == "weights for 0.9"
+
+
+def test_a_model_that_was_not_pushed_is_refused(registered: Project, tmp_path: Path):
+    registered.train("0.91")
+    registered.dvc("remote", "add", "--default", "shelf", str(tmp_path / "shelf"))
+    shutil.rmtree(registered.folder / ".dvc/cache")
+    with pytest.raises(
+        InputError,
+        match=r"the remote shelf did not give them \(.*\); where they were made, check out v0\.0\.1",
+    ):
+        materialise(registered.folder, "champion")
+
+
+def test_a_model_that_is_nowhere_is_refused(registered: Project):
+    registered.train("0.91")
+    shutil.rmtree(registered.folder / ".dvc/cache")
+    with pytest.raises(
+        InputError, match=r"the files of v0\.0\.1 are not in DVC's cache here, and no remote is set"
+    ):
+        materialise(registered.folder, "champion")
+    assert not list((registered.folder / ".dvc/tmp/tritune/registry").glob("v0.0.1-????????"))
+
+
+@pytest.mark.parametrize(
+    ("reference", "sentence"),
+    [
+        ("v0.0.7", r"classifier has no version v0\.0\.7; registered are v0\.0\.1 \(champion\)"),
+        (
+            "production",
+            r"no registered version has the stage 'production'; registered are v0\.0\.1 \(champion\)",
+        ),
+        ("other@v0.0.1", r"other is not in this registry; it holds classifier, so write classifier@v0\.0\.1"),
+    ],
+)
+def test_an_unknown_reference_is_refused(registered: Project, reference: str, sentence: str):
+    with pytest.raises(InputError, match=sentence):
+        materialise(registered.folder, reference)
+
+
+def test_before_any_version_the_next_move_is_named(project: Project):
+    with pytest.raises(InputError, match=r"no version is registered yet; `tritune run` registers the model"):
+        materialise(project.folder, "champion")
+
+
+def test_without_a_model_nothing_is_registered(project: Project):
+    shutil.rmtree(project.folder / "models")
+    with pytest.raises(
+        InputError, match=r"there is no models/selected to register; make it with `tritune run`"
+    ):
+        register(project.folder)
+
+
+def test_stale_results_are_not_registered(project: Project):
+    project.set(method="{full: {kind: full, lr: 0.5}}")
+    with pytest.raises(InputError, match=r"the results are not those.*select"):
+        register(project.folder)
+    assert project.tags() == []
+
+
+def test_a_model_without_a_name_is_refused(project: Project):
+    (project.folder / "dvc.yaml").write_text(DAG.partition("artifacts:")[0])
+    with pytest.raises(
+        InputError, match=r"dvc\.yaml: no entry under `artifacts:` has the path models/selected"
+    ):
+        register(project.folder)
+
+
+def test_a_name_that_gto_cannot_take_is_refused(project: Project):
+    (project.folder / "dvc.yaml").write_text(DAG.replace("classifier:", "my model:"))
+    with pytest.raises(InputError, match=r"dvc\.yaml, artifacts: 'my model' cannot name versions"):
+        register(project.folder)
+
+
+def test_a_folder_without_git_is_refused(project: Project):
+    shutil.rmtree(project.folder / ".git")
+    with pytest.raises(InputError, match=r"is not a git repository, which the model registry needs"):
+        versions(project.folder)
+
+
+def test_a_name_that_a_deregistered_version_had_is_not_given_again(registered: Project):
+    who = {f"GIT_{role}_{part}": "a" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")}
+    registered.gto("deprecate", "classifier", "v0.0.1", **who)
+    done = register(registered.folder)
+    assert (done.version, done.stage) == ("v0.0.2", "champion")
+    assert json.loads(registered.gto("show", "--json"))["classifier"]["version"] == "v0.0.2"
+
+
+def test_signing_and_hooks_do_not_get_in_the_way(project: Project):
+    for key in ("commit.gpgSign", "tag.gpgSign"):
+        project.git("config", key, "true")
+    project.git("config", "gpg.program", "/bin/false")
+    hook = project.folder / ".git/hooks/reference-transaction"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    assert register(project.folder).created
+
+
+@pytest.mark.usefixtures("quiet_home")
+def test_it_works_before_the_first_commit(tmp_path: Path):
+    fresh = make_project(tmp_path / "new", commit=False)
+    assert register(fresh.folder).version == "v0.0.1"
+    assert fresh.git("status", "--porcelain", "--branch").startswith("## No commits yet")
+
+
+def test_two_registrations_at_once_make_one_version(project: Project):
+    root = str(Path(__file__).parents[3])
+    with ThreadPoolExecutor(2) as pool:
+        calls = [pool.submit(project.call, sys.executable, "-c", REGISTER, root) for _ in range(2)]
+        assert [call.result() for call in calls] == ["v0.0.1", "v0.0.1"]
+    assert project.tags() == ["classifier#champion#1", "classifier@v0.0.1"]
+
+
+@pytest.mark.parametrize("seconds", [0.3, 0.6, 0.9, 1.2, 1.5])
+def test_a_killed_registration_is_mended_by_the_next(project: Project, seconds: float):
+    process = subprocess.Popen(
+        [sys.executable, "-c", REGISTER, str(Path(__file__).parents[3])],
+        cwd=project.folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    done = register(project.folder)
+    assert (done.version, done.stage) == ("v0.0.1", "champion")
+    assert sorted(project.tags()) == ["classifier#champion#1", "classifier@v0.0.1"]
+    assert project.git("status", "--porcelain") == ""
+
+
+def test_a_version_that_lacks_its_stage_gets_it(registered: Project):
+    registered.git("tag", "--delete", "classifier#champion#1")
+    done = register(registered.folder)
+    assert (done.version, done.created, done.stage) == ("v0.0.1", False, "champion")
+    assert champion(registered) == "v0.0.1"
+
+
+@pytest.mark.usefixtures("quiet_home")
+def test_a_project_below_the_repositorys_top_is_refused(tmp_path: Path):
+    project = make_project(tmp_path / "top" / "below")
+    shutil.rmtree(project.folder / ".git")
+    Project(tmp_path / "top").git("init", "--quiet")
+    with pytest.raises(InputError, match=re.escape("lies inside the git repository")):
+        register(project.folder)
