@@ -4,7 +4,7 @@ The layers are found in the module tree itself: they are the outermost module li
 table of architectures. What is registered before them lies below, what is registered after them above; but:
 - embeddings, by type or name, and a norm right after them are below wherever they are registered (relative
   positions of DeBERTa-v2 and MPNet, the embedding norm of BART);
-- what is called `final...` or `..._out` is above (the norm of OPT);
+- what is called `norm`, `final...` or `..._out` is above (T5Gemma, OPT), unless it is the embeddings' own;
 - a convolution beside the layers belongs to the lowest of them, whose output it changes (DeBERTa-v2 xlarge);
 - lists of one length beside each other are one stack, member by member (attentions and feed-forwards of XLM).
 Tests hold this to the order in which the modules of many architectures run.
@@ -218,7 +218,7 @@ def _is_norm_beside(path: str, parameter: nn.Parameter, embedding: str) -> bool:
 
 def _is_called_last(path: str) -> bool:
     module = path.rpartition(".")[2]
-    return module.startswith("final") or module.endswith("_out")
+    return module == "norm" or module.startswith("final") or module.endswith("_out")
 
 
 def _is_beside_with_convolution(model: nn.Module, path: str, stack: _Stack) -> bool:

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
+from torch import nn
 from transformers import AutoConfig, AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel
 from transformers.utils import logging
 
@@ -24,10 +26,12 @@ def load_classifier(folder: Path, *, labels: Sequence[str], seed: int) -> tuple[
         seed: at least 0.
 
     Raises:
-        InputError: The folder's architecture has no classification head, or its weights can't be read.
+        InputError: The folder's architecture has no classification head, its config.json is unusable, or its
+            weights can't be read or leave a part of the pretrained body random.
     """
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    # The CPU's generator alone: the model is built there, and a GPU's state is the caller's too.
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
         return _load(folder, labels, device_map=None)
 
 
@@ -64,13 +68,15 @@ def _load(
         raise InputError(
             f"the weights in {folder} can't be read ({error}); copy the model anew, with all its files"
         ) from None
+    except ValueError as error:
+        raise _unusable_config(folder, error) from None
     finally:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
     parameters = {name for name, _ in model.named_parameters()}
     new = set(report["missing_keys"]) | {entry[0] for entry in report["mismatched_keys"]}
-    _refuse_foreign_weights(folder, model, new & parameters)
+    _refuse_incomplete_body(folder, model, new & parameters)
     return model, sorted(new & parameters)
 
 
@@ -85,28 +91,48 @@ def _config(folder: Path, labels: Sequence[str]) -> PretrainedConfig:
         config = AutoConfig.from_pretrained(
             str(folder), local_files_only=True, trust_remote_code=False, **names
         )
-    except (OSError, ValueError) as error:
-        reason = str(error).split("\n")[0]
-        raise InputError(f"{folder}/config.json is no model that transformers knows: {reason}") from None
+    except (OSError, ValueError, StrictDataclassError) as error:
+        raise _unusable_config(folder, error) from None
     if type(config) not in AutoModelForSequenceClassification._model_mapping:
         raise InputError(
             f"model type {config.model_type} ({folder}) has no head for text classification in transformers; "
             "take an encoder such as BERT, RoBERTa, DistilBERT, DeBERTa-v2 or ModernBERT"
         )
-    if config.pad_token_id is None:
+    if getattr(config, "pad_token_id", None) is None:
         # Decoders look for the last token that is not padding.
-        end = config.eos_token_id
+        end = getattr(config, "eos_token_id", None)
         config.pad_token_id = end[0] if isinstance(end, list) else end
     return config
 
 
-def _refuse_foreign_weights(folder: Path, model: PreTrainedModel, new: set[str]) -> None:
-    """Refuse weights that fill nothing of the body: they belong to another architecture."""
-    body = {f"{model.base_model_prefix}.{name}" for name, _ in model.base_model.named_parameters()} & {
-        name for name, _ in model.named_parameters()
-    }
-    if body and body <= new:
+def _unusable_config(folder: Path, error: Exception) -> InputError:
+    reason = " ".join(str(error).split())
+    if len(reason) > 200:
+        reason = f"{reason[:200]} ..."
+    return InputError(
+        f"{folder}/config.json describes no model that transformers can build: {reason}; take the "
+        "config.json that the model was published with"
+    )
+
+
+def _refuse_incomplete_body(folder: Path, model: PreTrainedModel, new: set[str]) -> None:
+    """Refuse weights that leave a part of the body random: the training would start from no pretrained model.
+
+    A whole pooler may be new, which models pretrained without one lack: a direct child of the body with
+    matrices, but neither layers nor embeddings.
+    """
+    body = model.base_model
+    prefix = "" if body is model else f"{model.base_model_prefix}."
+    lost = []
+    for child, module in body.named_children():
+        tensors = {f"{prefix}{child}.{name}" for name, _ in module.named_parameters()}
+        kinds = {type(part) for part in module.modules()}
+        pooler = nn.Linear in kinds and not kinds & {nn.ModuleList, nn.Embedding}
+        if not (pooler and tensors <= new):
+            lost += sorted(tensors & new)
+    if lost:
         raise InputError(
-            f"none of the weights in {folder} fits {type(model).__name__}, which its config.json names; "
-            "take config.json and weights from the same model"
+            f"the weights in {folder} lack {len(lost)} tensors of the {type(body).__name__} that its "
+            f"config.json describes, or have them in another shape, {lost[0]} among them; take config.json "
+            "and weights from the same model, with all its files"
         )

@@ -199,6 +199,18 @@ def test_lists_beside_each_other_are_the_same_layers():
     assert part_of(anatomy, "rumpf.normen.1.weight") == "layer.1"
 
 
+def test_a_norm_registered_before_the_layers_is_above_them_unless_it_is_the_embeddings():
+    """As in T5Gemma."""
+    model = Strange()
+    layers = model.rumpf.stockwerke
+    del model.rumpf.stockwerke
+    model.rumpf.norm = nn.LayerNorm(4)
+    model.rumpf.embeddings = nn.ModuleDict({"norm": nn.LayerNorm(4)})
+    model.rumpf.stockwerke = layers
+    assert part_of(take_apart(model), "rumpf.norm.weight") == "final"
+    assert part_of(take_apart(model), "rumpf.embeddings.norm.weight") == "embeddings"
+
+
 def test_layers_of_several_kinds_are_one_stack():
     model = Strange()
     model.rumpf.stockwerke.append(nn.TransformerEncoderLayer(4, nhead=1, dim_feedforward=4))
