@@ -93,7 +93,8 @@ def _run_flow(root: Path, stages: list[Stage], forced: dict[str, str], project: 
             return 1
         except Exception as error:
             # Without its server Prefect cannot report the end, but the stages may all have ended well.
-            display.say(f"Prefect could not report the run: {type(error).__name__}: {error}")
+            failed = "report the run" if execution.runner else "start; nothing ran"
+            display.say(f"Prefect could not {failed}: {type(error).__name__}: {error}")
     return _conclude(console, execution)
 
 
