@@ -57,10 +57,12 @@ def _is_in_work_tree(repo: Any, path: Path, content: str) -> bool:
 
 
 def _fetch(repo: Any, target: Path, *, content: str, commit: str, version: str) -> None:
+    from dvc_objects.errors import ObjectFormatError
+
     partial = target.with_name(f".{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        with _speaking_of(repo, version):
+        with _speaking_of(repo, version), contextlib.suppress(ObjectFormatError):
             _copy_from_cache(repo, content, partial)
         if not partial.is_dir() or _hash(repo, partial) != content:
             raise InputError(
