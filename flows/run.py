@@ -93,8 +93,10 @@ def _run_flow(root: Path, stages: list[Stage], forced: dict[str, str], project: 
             return 1
         except Exception as error:
             # Without its server Prefect cannot report the end, but the stages may all have ended well.
-            failed = "report the run" if execution.runner else "start; nothing ran"
-            display.say(f"Prefect could not {failed}: {type(error).__name__}: {error}")
+            failed = "report the run" if execution.runner else "start, so nothing ran"
+            display.say(f"error: Prefect could not {failed}: {error}")
+            if execution.runner is None:
+                return 1
     return _conclude(console, execution)
 
 

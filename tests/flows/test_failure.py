@@ -132,3 +132,13 @@ def test_results_that_cannot_be_written(refused):
 def test_other_versions_than_the_recorded_ones(refused):
     (refused.folder / "versions.yaml").write_text("torch: 1.2.3+gpu\n")
     assert re.search(r"versions\.yaml names torch 1\.2\.3\+gpu \(installed: \d", refusal(refused))
+
+
+def test_a_prefect_server_that_does_not_answer(refused):
+    code, output = refused.tritune("run", PREFECT_API_URL="http://127.0.0.1:9/api")
+    assert code == 1
+    assert (
+        "error: Prefect could not start, so nothing ran: Failed to reach API at http://127.0.0.1:9/api"
+        in output
+    )
+    assert "Traceback" not in output
