@@ -220,3 +220,35 @@ def test_a_clone_of_the_snapshot_is_up_to_date(project: Project, tmp_path: Path)
     clone.dvc("checkout")
     assert "up to date" in clone.dvc("repro")
     assert (clone.folder / MODEL / "weights.txt").read_text() == "weights for 0.8"
+
+
+def test_what_a_removed_method_left_in_a_folder_is_not_given_to_git(project: Project):
+    dag = project.folder / "dvc.yaml"
+    summary = (
+        "  summary: {cmd: mkdir -p summary && ls models > summary/list, deps: [models], outs: [summary]}\n"
+    )
+    dag.write_text(dag.read_text().replace("artifacts:", f"{summary}artifacts:"))
+    (project.folder / "models/old").mkdir()
+    (project.folder / "models/old/weights.txt").write_text("left over")
+    project.reproduce()
+    commit = take_snapshot(project.folder, output="summary", message="x")
+    names = project.git("ls-tree", "-r", "--name-only", commit).splitlines()
+    assert not [name for name in names if name.startswith(("models", "summary/"))]
+    assert "summary:" in held(project, commit, "dvc.yaml")
+
+
+def test_a_stage_that_the_model_does_not_need_may_be_stale(project: Project):
+    dag = project.folder / "dvc.yaml"
+    extra = "  extra: {cmd: touch extra, deps: [rows.csv], outs: [extra]}\n"
+    dag.write_text(dag.read_text().replace("artifacts:", f"{extra}artifacts:"))
+    assert "extra:" in held(project, snapshot(project), "dvc.yaml")
+
+
+def test_called_from_a_hook_it_uses_its_own_repository(project: Project, monkeypatch: pytest.MonkeyPatch):
+    project.train("0.8")
+    for name in ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"):
+        monkeypatch.setenv(name, "/nowhere")
+    commit = snapshot(project)
+    for name in ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"):
+        monkeypatch.delenv(name)
+    assert "lr: 0.8" in held(project, commit, "params.yaml")
