@@ -2,8 +2,8 @@
 
 The compute counted is that of matrix products with weights: 2 operations per weight and token forward, 2 more
 for the gradient of a weight that learns, and 2 more for the gradient that is handed down, where the part
-itself or one below it learns. Left out: attention scores (they grow with the text's length, not with the plan),
-norms, softmax, look-ups, and that poolers and heads run once per text rather than per token.
+itself or one below it learns. Left out: attention scores (they grow with the text's length, not with the
+plan), norms, softmax, look-ups, and that poolers and heads run once per text rather than per token.
 """
 
 from collections.abc import Collection, Mapping
@@ -34,14 +34,15 @@ def compile_plan(
         key: Where the settings stand in params.yaml, for messages.
 
     Raises:
-        InputError: The plan trains nothing, or freezes a tensor that is not pretrained.
+        InputError: The plan trains nothing, freezes a tensor that is not pretrained, or has no use for
+            `head_lr`.
         ValueError: `rates` does not have exactly the model's tensors.
     """
     if set(rates) != set(anatomy.order):
         raise ValueError(
             f"rates for other tensors than the model's: {sorted(set(rates) ^ set(anatomy.order))}"
         )
-    _refuse_useless(rates, new_tensors, key=key)
+    _refuse_useless(anatomy, rates, settings, new_tensors, key=key)
     lr, notes = _resolve(anatomy, rates, settings, new_head=bool(new_tensors))
     final = {
         tensor.name: _final(rates[tensor.name], lr, settings.head_lr if part.role == "head" else None)
@@ -88,7 +89,14 @@ def _alike(part: Part, final: Mapping[str, float | None]) -> dict[tuple[float | 
     return found
 
 
-def _refuse_useless(rates: Mapping[str, Rate], new_tensors: Collection[str], *, key: str) -> None:
+def _refuse_useless(
+    anatomy: Anatomy,
+    rates: Mapping[str, Rate],
+    settings: FullSettings | PartialSettings | AdaptiveSettings,
+    new_tensors: Collection[str],
+    *,
+    key: str,
+) -> None:
     if all(rate.frozen for rate in rates.values()):
         raise InputError(f"{key}: the plan trains nothing, every tensor is frozen; freeze less")
     lost = sorted(name for name in new_tensors if rates[name].frozen)
@@ -96,6 +104,12 @@ def _refuse_useless(rates: Mapping[str, Rate], new_tensors: Collection[str], *, 
         raise InputError(
             f"{key}: {lost[0]} would be frozen, but it is newly initialised, not pretrained, and would stay "
             f"random; freeze less, so that the new tensors learn: {', '.join(sorted(new_tensors))}"
+        )
+    head = [rates[tensor.name] for part in anatomy.parts if part.role == "head" for tensor in part.tensors]
+    if settings.head_lr is not None and all(rate.frozen or rate.absolute is not None for rate in head):
+        raise InputError(
+            f"{key}.head_lr: has no effect, since every tensor of the head is frozen or has a rate of its "
+            f"own (got {settings.head_lr:g}); leave it out"
         )
 
 
@@ -108,15 +122,17 @@ def _resolve(
 ) -> tuple[float, list[str]]:
     """Return the method's learning rate, and in words where it comes from and what is notable."""
     notes = []
-    layers = len(anatomy.layers)
-    learning = sum(any(not rates[t.name].frozen for t in layer.tensors) for layer in anatomy.layers)
     if settings.lr == "auto":
+        layers = sum(layer.runs for layer in anatomy.layers)
+        learning = sum(
+            layer.runs for layer in anatomy.layers if not all(rates[t.name].frozen for t in layer.tensors)
+        )
         lr = default_rate(width=anatomy.width, layers=layers, layers_learning=learning, new_head=new_head)
         head = "a new head" if new_head else "a head that is not new"
         reason = f"width {anatomy.width}, {learning} of {layers} layers learning, {head}"
         decay = getattr(settings, "decay", None)
         if decay is not None:
-            lr = top_rate(lr, decay=decay, layers=layers)
+            lr = top_rate(lr, decay=decay, layers=len(anatomy.layers))
             reason += f", decay {decay:g}"
         notes.append(f"lr: auto gave {lr:.1e} from {reason}; set lr to choose your own")
     else:

@@ -37,7 +37,7 @@ def matching(pattern: str, names: Iterable[str], *, key: str) -> set[str]:
         InputError: It matches none. The message names `key` of params.yaml and the closest names.
     """
     names = list(names)
-    found = set(fnmatch.filter(names, pattern))
+    found = {name for name in names if fnmatch.fnmatchcase(name, pattern)}
     if not found:
         close = difflib.get_close_matches(pattern, names, n=3, cutoff=0.3) or names[:3]
         raise InputError(

@@ -38,7 +38,7 @@ def plan_table(plan: TuningPlan, *, title: str) -> Table:
 
 
 def plan_remarks(plan: TuningPlan) -> list[str]:
-    """Return what the table leaves out, a line each: what learns in all, what is new, how rates came about."""
+    """Return what the table leaves out, a line each: what learns, what is new, how rates came about."""
     share = plan.parameters_trainable / plan.parameters_total
     return [
         f"{plan.parameters_trainable:,} of {plan.parameters_total:,} parameters learn ({share:.1%}), "

@@ -8,6 +8,7 @@ from tritune.settings.section import Section
 
 Rate = Annotated[float, Field(gt=0, le=1)]
 RateOrAuto = Rate | Literal["auto"]
+Pattern = Annotated[str, Field(min_length=1)]
 
 
 class FullSettings(Section):
@@ -33,7 +34,7 @@ class PartialSettings(Section):
     freeze_fraction: Annotated[float, Field(ge=0, le=1)] | None = None
     """Share of the layers from the bottom, rounded to the nearest layer; embeddings with them."""
 
-    freeze_patterns: list[str] | None = None
+    freeze_patterns: Annotated[list[Pattern], Field(min_length=1)] | None = None
     """Shell patterns of tensor names, for example `*.embeddings.*`."""
 
     train_last_tensors: Annotated[int, Field(ge=1)] | None = None
@@ -63,7 +64,7 @@ class AdaptiveSettings(Section):
     body_lr: Rate | None = None
     """Two groups: everything below the head learns at this rate, the head at `head_lr` or `lr`."""
 
-    rates: dict[str, Rate] | None = None
+    rates: Annotated[dict[Pattern, Rate], Field(min_length=1)] | None = None
     """Shell pattern of tensor names -> learning rate."""
 
     @model_validator(mode="after")

@@ -25,19 +25,15 @@ def by_part(anatomy, **way: Any) -> dict[str, Rate]:
     return {part.name: by_name[part.tensors[0].name] for part in anatomy.parts}
 
 
+DECODER = {"decoder.layer.0": 2, "decoder.layer.1": 1, "decoder.layer.2": 0}
+ENCODER = {"embeddings": 5, "encoder.layer.0": 4, "encoder.layer.1": 3}
 EXPONENTS = {
     "bert": {"embeddings": 3, "layer.0": 2, "layer.1": 1, "layer.2": 0, "final": 0, "head": 0},
     "deberta-v2": {"embeddings": 3, "layer.0": 2, "layer.1": 1, "layer.2": 0, "head": 0},
     "albert": {"embeddings": 1, "layer.0": 0, "final": 0, "head": 0},
     "gpt2": {"embeddings": 3, "layer.0": 2, "layer.1": 1, "layer.2": 0, "final": 0, "head": 0},
-    "t5": {
-        **{"embeddings": 5, "encoder.layer.0": 4, "encoder.layer.1": 3, "encoder.final": 3},
-        **{"decoder.layer.0": 2, "decoder.layer.1": 1, "decoder.layer.2": 0, "decoder.final": 0, "head": 0},
-    },
-    "bart": {
-        **{"embeddings": 5, "encoder.layer.0": 4, "encoder.layer.1": 3, "decoder.embeddings": 3},
-        **{"decoder.layer.0": 2, "decoder.layer.1": 1, "decoder.layer.2": 0, "head": 0},
-    },
+    "t5": {**ENCODER, "encoder.final": 3, **DECODER, "decoder.final": 0, "head": 0},
+    "bart": {**ENCODER, "decoder.embeddings": 3, **DECODER, "head": 0},
 }
 
 

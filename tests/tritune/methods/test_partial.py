@@ -130,8 +130,8 @@ def test_more_tensors_than_there_are(anatomy_of):
 def test_a_pattern_without_match_suggests_names(anatomy_of):
     message = refusal(anatomy_of("bert"), freeze_patterns=["*.embeddings.*", "bert.encoder.layers.0.*"])
     assert re.fullmatch(
-        r"method\.partial\.freeze_patterns: the pattern 'bert\.encoder\.layers\.0\.\*' matches no tensor of the "
-        r"model; the closest names are bert\.encoder\.layer\.0\.\S+, bert\.encoder\.layer\.\S+, "
+        r"method\.partial\.freeze_patterns: the pattern 'bert\.encoder\.layers\.0\.\*' matches no tensor "
+        r"of the model; the closest names are bert\.encoder\.layer\.0\.\S+, bert\.encoder\.layer\.\S+, "
         r"bert\.encoder\.layer\.\S+; `tritune plan` lists the model's parts",
         message,
     )

@@ -1,4 +1,4 @@
-"""What comes out of a folder with a base model: its weights, a new head from the seed, or one clear sentence."""
+"""What a folder with a base model gives: its weights, a new head from the seed, or one clear sentence."""
 
 import json
 import shutil
