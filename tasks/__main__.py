@@ -30,7 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def load_body() -> Any:
         from tritune.errors import InputError
+        from tritune.settings.project import read_project
 
+        # Plain DVC does not check params.yaml; its problems are told in the same words as by `tritune run`.
+        read_project(Path("params.yaml"))
         try:
             return import_module(f"tasks.{given.stage}").run
         except ModuleNotFoundError as error:
