@@ -32,6 +32,7 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
     "gpt2": ("GPT2", GPT2),
     "llama": ("Llama", {**BERT, "num_key_value_heads": 1}),
     "opt": ("OPT", {**SIZES, "ffn_dim": 24, "word_embed_proj_dim": 8}),
+    "xlm": ("XLM", {"vocab_size": 50, "emb_dim": 16, "n_layers": 3, "n_heads": 2}),
     "t5": ("T5", T5),
     "bart": ("Bart", BART),
 }
