@@ -118,7 +118,7 @@ def hashes(folder: Path) -> dict[str, str]:
     }
 
 
-def test_the_checkpoint_loads_with_transformers_and_knows_its_labels(project):
+def test_the_checkpoint_loads_with_transformers_and_knows_its_labels(project, topic_rows):
     from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
     train.run(training_context(project, train={"epochs": 12}))
@@ -128,10 +128,10 @@ def test_the_checkpoint_loads_with_transformers_and_knows_its_labels(project):
     assert model.config.label2id == {label: index for index, label in enumerate(LABELS)}
     tokenizer = AutoTokenizer.from_pretrained(folder)
     assert tokenizer.model_max_length == 16
-    answers = pipeline("text-classification", model=model, tokenizer=tokenizer)(
-        ["the rose soil", "old oven bread"]
-    )
-    assert [answer["label"] for answer in answers] == ["garden", "kitchen"]
+    texts, labels = zip(*topic_rows[:30], strict=True)
+    answers = pipeline("text-classification", model=model, tokenizer=tokenizer)(list(texts))
+    right = sum(answer["label"] == label for answer, label in zip(answers, labels, strict=True))
+    assert right >= 27
     assert not [path.name for path in folder.iterdir() if path.suffix in {".bin", ".pt", ".pkl"}]
 
 

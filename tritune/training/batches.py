@@ -1,7 +1,7 @@
 """Which rows each optimizer step sees, and how they become one padded batch.
 
-The order of an epoch is a function of (seed, epoch) and the rows' lengths alone: the same for every method,
-and a killed training finds its place again without having stored the order.
+The order of an epoch is a function of (seed, epoch) alone: the same for every method, and a killed training
+finds its place again without having stored the order.
 """
 
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ import torch
 
 from tritune.tokens import TokenTable
 
-WINDOW = 50
-"""Batches among which rows are sorted by length: large enough for little padding, small enough for chance."""
+PADDING_PER_PIECE = 64
+"""Places of padding worth saving by one more pass through the model, whose fixed cost is about as high."""
 
 
 @dataclass(frozen=True)
@@ -40,35 +40,41 @@ def steps_per_epoch(rows: int, *, batch_size: int) -> int:
     return -(-rows // batch_size)
 
 
-def epoch_batches(
-    lengths: np.ndarray, *, batch_size: int, seed: int, epoch: int, window: int = WINDOW
-) -> list[np.ndarray]:
-    """Return the row numbers of each step of one epoch, every row once.
+def epoch_batches(rows: int, *, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
+    """Return the row numbers of each step of one epoch: every row once, in an order left to chance alone.
 
-    Rows are shuffled, then sorted by length inside windows of `window` batches, so that a batch holds rows of
-    similar length and little padding; then the batches are shuffled. Every batch has exactly `batch_size`
-    rows but the last, which takes what is left over (a random choice of rows, not the longest).
+    Rows are not grouped by length, as is often done to save padding: length says something of the label, and
+    a step that sees long rows only sees some labels only. `pieces` saves the padding inside a step.
 
     Args:
-        lengths: [rows] tokens of each row.
-        batch_size: rows per optimizer step.
+        rows: of the training split.
+        batch_size: rows per optimizer step; the last step takes what is left over.
         seed: 0 or more; of the training.
         epoch: from 0.
-        window: batches. 1 leaves the order to chance alone.
     """
     # RandomState, because its stream never changes with numpy's version (NEP 19); Generator's may.
-    chance = np.random.RandomState([seed % 2**32, seed // 2**32, epoch])
-    order = chance.permutation(len(lengths))
-    full = len(order) // batch_size * batch_size
-    batches: list[np.ndarray] = []
-    for start in range(0, full, window * batch_size):
-        rows = order[start : min(start + window * batch_size, full)]
-        rows = rows[np.argsort(lengths[rows], kind="stable")]
-        batches.extend(rows.reshape(-1, batch_size))
-    batches = [batches[index] for index in chance.permutation(len(batches))]
-    if full < len(order):
-        batches.append(order[full:])
-    return batches
+    order = np.random.RandomState([seed % 2**32, seed // 2**32, epoch]).permutation(rows)
+    return [order[start : start + batch_size] for start in range(0, rows, batch_size)]
+
+
+def pieces(rows: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
+    """Cut one step's rows into pieces of similar length, longest first, to be run one after the other.
+
+    Their gradients add up to the step's own, so the result does not depend on the cut but for rounding.
+
+    Args:
+        rows: [n] row numbers, 1 or more.
+        lengths: [n] tokens of each of them.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    found: list[np.ndarray] = []
+    start = padding = 0
+    for position, index in enumerate(order):
+        padding += lengths[order[start]] - lengths[index]
+        if padding > PADDING_PER_PIECE:
+            found.append(rows[order[start:position]])
+            start, padding = position, 0
+    return [*found, rows[order[start:]]]
 
 
 def collate(table: TokenTable, rows: np.ndarray, *, pad_token_id: int) -> Batch:

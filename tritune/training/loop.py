@@ -21,7 +21,7 @@ from tritune.metrics.direction import advantage
 from tritune.plan.tuning_plan import TuningPlan
 from tritune.settings.train import TrainSettings
 from tritune.tokens import TokenTable
-from tritune.training.batches import collate, epoch_batches, steps_per_epoch
+from tritune.training.batches import collate, epoch_batches, pieces, steps_per_epoch
 from tritune.training.frozen import learn_only
 from tritune.training.optimizer import set_rates
 from tritune.training.schedule import rate_share, warmup_steps
@@ -100,7 +100,7 @@ def train(
 
     while not state.stopped:
         epoch = state.step // per_epoch
-        batches = epoch_batches(lengths, batch_size=settings.batch_size, seed=seed, epoch=epoch)
+        batches = epoch_batches(training.rows, batch_size=settings.batch_size, seed=seed, epoch=epoch)
         for position in range(state.step % per_epoch, per_epoch):
             if not learning or state.step in phases:
                 started = max(start for start in phases if start <= state.step)
@@ -109,18 +109,22 @@ def train(
             share = rate_share(state.step, total_steps=total, warmup=warmup, schedule=settings.schedule)
             rate = set_rates(optimizer, share)
             rows = batches[position]
-            batch = collate(training, rows, pad_token_id=pad_token_id).to(device)
 
             seed_step(seed, state.step)
-            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
-                logits = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
-            loss = F.cross_entropy(logits.float(), batch.labels, label_smoothing=settings.label_smoothing)
-            loss.backward()
+            loss = torch.zeros((), device=device)
+            for piece in pieces(rows, lengths[rows]):
+                batch = collate(training, piece, pad_token_id=pad_token_id).to(device)
+                with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
+                    logits = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
+                piece_loss = F.cross_entropy(
+                    logits.float(), batch.labels, label_smoothing=settings.label_smoothing, reduction="sum"
+                ) / len(rows)
+                piece_loss.backward()
+                loss += piece_loss.detach()
             clip_grad_norm_(learning, settings.max_grad_norm)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
 
-            loss = loss.detach()
             bad = ~torch.isfinite(loss) & (state.first_bad_step < 0)
             state.first_bad_step = torch.where(bad, state.step, state.first_bad_step)
             state.loss_sum += loss.double() * len(rows)

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tritune.tokens import TokenTable
-from tritune.training.batches import collate, epoch_batches, steps_per_epoch
+from tritune.training.batches import PADDING_PER_PIECE, collate, epoch_batches, pieces, steps_per_epoch
 
 
 def table_of(rows: list[list[int]]) -> TokenTable:
@@ -17,26 +17,18 @@ def table_of(rows: list[list[int]]) -> TokenTable:
     )
 
 
-@given(
-    lengths=st.lists(st.integers(1, 60), min_size=1, max_size=200),
-    batch_size=st.integers(1, 40),
-    window=st.integers(1, 5),
-    seed=st.integers(0, 2**40),
-)
+@given(rows=st.integers(1, 200), batch_size=st.integers(1, 40), seed=st.integers(0, 2**40))
 @settings(max_examples=60, deadline=None)
-def test_every_row_comes_once_and_only_the_last_batch_is_short(lengths, batch_size, window, seed):
-    array = np.array(lengths)
-    batches = epoch_batches(array, batch_size=batch_size, seed=seed, epoch=0, window=window)
-    assert sorted(np.concatenate(batches)) == list(range(len(lengths)))
-    assert len(batches) == steps_per_epoch(len(lengths), batch_size=batch_size)
+def test_every_row_comes_once_and_only_the_last_batch_is_short(rows, batch_size, seed):
+    batches = epoch_batches(rows, batch_size=batch_size, seed=seed, epoch=0)
+    assert sorted(np.concatenate(batches)) == list(range(rows))
+    assert len(batches) == steps_per_epoch(rows, batch_size=batch_size)
     assert all(len(batch) == batch_size for batch in batches[:-1])
 
 
 def test_the_order_depends_on_seed_and_epoch_alone():
-    lengths = np.random.default_rng(0).integers(3, 40, 100)
-
     def order(**options):
-        return np.concatenate(epoch_batches(lengths, batch_size=8, **options)).tolist()
+        return np.concatenate(epoch_batches(100, batch_size=8, **options)).tolist()
 
     assert order(seed=1, epoch=0) == order(seed=1, epoch=0)
     assert order(seed=1, epoch=0) != order(seed=1, epoch=1)
@@ -47,30 +39,32 @@ def test_the_order_depends_on_seed_and_epoch_alone():
 
 
 def test_the_order_is_the_recorded_one():
-    batches = epoch_batches(np.array([3, 9, 4, 8, 5, 7, 6]), batch_size=2, seed=13, epoch=0)
+    batches = epoch_batches(7, batch_size=2, seed=13, epoch=0)
     assert [batch.tolist() for batch in batches] == RECORDED
 
 
-RECORDED = [[3, 1], [4, 5], [0, 2], [6]]
+RECORDED = [[1, 4], [3, 2], [0, 5], [6]]
 
 
-def test_sorting_in_windows_saves_padding():
-    lengths = np.random.default_rng(0).integers(3, 128, 3200)
+@given(lengths=st.lists(st.integers(1, 512), min_size=1, max_size=64))
+@settings(max_examples=60, deadline=None)
+def test_pieces_hold_every_row_once_with_little_padding(lengths):
+    array = np.array(lengths)
+    rows = np.arange(100, 100 + len(array))
+    cut = pieces(rows, array)
+    assert sorted(np.concatenate(cut)) == rows.tolist()
+    for piece in cut:
+        own = array[piece - 100]
+        assert (own.max() - own).sum() <= PADDING_PER_PIECE
 
-    def padded(window):
-        batches = epoch_batches(lengths, batch_size=32, seed=0, epoch=0, window=window)
-        return sum(lengths[batch].max() * len(batch) for batch in batches) / lengths.sum()
 
-    assert padded(1) > 1.5
-    assert padded(50) < 1.1
+def test_pieces_are_cut_where_the_padding_grows_too_large():
+    cut = pieces(np.array([7, 8, 9, 6]), np.array([10, 100, 10, 99]))
+    assert [piece.tolist() for piece in cut] == [[8, 6], [7, 9]]
 
 
-def test_the_leftover_is_not_the_longest_rows():
-    lengths = np.arange(1, 104)
-    means = [
-        lengths[epoch_batches(lengths, batch_size=10, seed=0, epoch=epoch)[-1]].mean() for epoch in range(50)
-    ]
-    assert 40 < np.mean(means) < 64
+def test_rows_of_similar_length_stay_together():
+    assert [piece.tolist() for piece in pieces(np.arange(4), np.array([9, 8, 9, 7]))] == [[0, 2, 1, 3]]
 
 
 def test_collate_pads_at_the_end_and_masks_it():

@@ -91,11 +91,25 @@ def test_gradients_are_clipped_to_the_norm(kit, monkeypatch):
     assert max(norms) == pytest.approx(0.01, rel=1e-3)
 
 
+def test_a_step_does_not_depend_on_how_it_is_cut_into_pieces(kit, monkeypatch):
+    from tritune.training import batches
+
+    def losses(padding: int) -> list[float]:
+        monkeypatch.setattr(batches, "PADDING_PER_PIECE", padding)
+        net = kit.tiny_bert(dropout=0.0)
+        run = kit.Run(net, kit.plan_for(net, lr=1e-3), rows=32, epochs=2)
+        return [moment.loss.item() for moment in run.moments()]
+
+    in_one = losses(10**6)
+    by_length = losses(0)
+    assert by_length == pytest.approx(in_one, rel=1e-5)
+
+
 def first_loss(kit, **changes) -> tuple[float, float]:
     """The loss of the first step, and of the same step as plain cross entropy without dropout."""
     net = kit.tiny_bert(dropout=0.0)
     run = kit.Run(net, kit.plan_for(net), rows=16, **changes)
-    rows = epoch_batches(run.training.lengths, batch_size=8, seed=run.seed, epoch=0)[0]
+    rows = epoch_batches(run.training.rows, batch_size=8, seed=run.seed, epoch=0)[0]
     batch = collate(run.training, rows, pad_token_id=0)
     logits = net(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
     plain = F.cross_entropy(logits, batch.labels).item()
