@@ -83,7 +83,8 @@ def model_card(comparison: Mapping[str, Any], *, architecture: str) -> str:
         "",
         "It answers for texts like those it was trained on. A text that fits none of the labels gets one all "
         "the same, often with high confidence. Other languages, domains or lengths, and decisions about "
-        "people, need an evaluation of their own. What is skewed in the training data is skewed in the answers.",
+        "people, need an evaluation of their own. What is skewed in the training data is skewed in the "
+        "answers.",
         "",
         "```sh",
         'echo "a text" | tritune predict --model FOLDER',
