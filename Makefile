@@ -20,7 +20,7 @@ demo: .venv/installed
 	@$(BIN)/tritune run
 
 test: .venv/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-slow: .venv/installed
 	$(BIN)/python -m pytest -m "slow or not slow"
