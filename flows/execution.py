@@ -1,7 +1,7 @@
 """What the tasks of one flow run share: the processes it started, the screen, and how each stage ended."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,9 @@ class Execution:
     """Stages whose body runs whatever DVC says, with the reason."""
 
     display: Display
+    source_changes: Callable[[], Mapping[str, str]] = dict
+    """Asked after DVC brought a stage back: which stages' sources differ from what was fetched, and why."""
+
     runner: StageRunner | None = None
     """None until the flow run has an id, and so a folder for receipts."""
 

@@ -78,13 +78,20 @@ def _run_flow(root: Path, stages: list[Stage], forced: dict[str, str], project: 
     from flows.display import Display
     from flows.execution import Execution, start
     from flows.home import prepare_environment
+    from flows.sources import stale_sources
 
     console = Console(file=sys.stdout)
     stale = sum(stage.stale for stage in stages)
     console.print(f"{stale} of {len(stages)} stages may have work to do; starting", highlight=False)
     prepare_environment(root)
     with Display(console) as display:
-        execution = Execution(root=root, stages=stages, forced=forced, display=display)
+        execution = Execution(
+            root=root,
+            stages=stages,
+            forced=forced,
+            display=display,
+            source_changes=lambda: stale_sources(project, root=root),
+        )
         start(execution)
         try:
             _call_flow(_workers(project))
