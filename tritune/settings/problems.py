@@ -53,7 +53,10 @@ def _locate(error: ErrorDetails, content: Any) -> tuple[str, str]:
         steps.append("kind")
         content = content["kind"]
     shows = {"missing", "extra_forbidden", "value_error", "union_tag_not_found", "too_short"}
-    return ".".join(steps), "" if error["type"] in shows else f" (got {content!r})"
+    if error["loc"] and error["loc"][-1] == "[key]":
+        return ".".join(steps), ""
+    shown = "nothing" if content is None else repr(content)
+    return ".".join(steps), "" if error["type"] in shows else f" (got {shown})"
 
 
 _TYPES = {
@@ -78,6 +81,8 @@ _BOUNDS = {
 
 def _sentence(error: ErrorDetails, schema: Mapping[str, Any]) -> str:
     kind, context = error["type"], error.get("ctx", {})
+    if error["loc"] and error["loc"][-1] == "[key]":
+        return "is no name: a name must be text, a letter first"
     if kind in _TYPES:
         return f"must be {_TYPES[kind]}"
     match kind:

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from tritune.errors import InputError
 from tritune.settings.data import DataSettings
@@ -18,6 +19,7 @@ from tritune.settings.problems import did_you_mean, problem_lines
 from tritune.settings.section import Section
 from tritune.settings.train import ComputeSettings, TrainSettings
 
+CONFLICT = re.compile(r"^(<{7}|={7}|>{7})( |\r?$)", re.MULTILINE)
 METHOD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
@@ -91,23 +93,48 @@ def read_yaml(path: Path) -> Mapping[str, Any]:
         InputError: No such file, not UTF-8, not YAML, a key twice, or not a mapping.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        content = path.read_bytes()
     except FileNotFoundError:
         raise InputError(
             f"{path.name}: no such file in {path.parent.resolve()}; run the command in the project's folder"
         ) from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path.name}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
     try:
-        content = YAML(typ="safe").load(text)
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{path.name}, line {line}: not UTF-8; save the file as UTF-8") from None
+    if marker := CONFLICT.search(text):
+        line = text.count("\n", 0, marker.start()) + 1
         raise InputError(
-            f"{path.name}, line {line}: not valid YAML: {error.problem}; mend that line"
-        ) from None
-    if not isinstance(content, Mapping):
+            f"{path.name}, line {line}: an unresolved merge conflict; keep one side and delete the markers"
+        )
+    try:
+        loaded = YAML(typ="safe").load(text)
+    except YAMLError as error:
+        raise InputError(f"{path.name}{_what_is_wrong(error, text)}") from None
+    if not isinstance(loaded, Mapping):
         raise InputError(f"{path.name}: must be a mapping of sections such as `data:` and `model:`")
-    return content
+    return loaded
+
+
+def _what_is_wrong(error: YAMLError, text: str) -> str:
+    """Return where YAML cannot be read, why, and what to do."""
+    if not isinstance(error, MarkedYAMLError) or error.problem_mark is None:
+        return f": not valid YAML: {str(error).splitlines()[0]}; remove that"
+    line = error.problem_mark.line + 1
+    if isinstance(error, DuplicateKeyError):
+        why = error.problem.partition(" with value")[0]
+        return f", line {line}: not valid YAML: {why}; keep one of the two"
+    begin = error.context_mark.line + 1 if error.context and error.context_mark else line
+    lines = text.splitlines()
+    why = error.problem or error.context
+    if line <= len(lines) and lines[line - 1][: error.problem_mark.column + 1].strip(" ").startswith("\t"):
+        return f", line {line}: not valid YAML: a tab at its start; indent with spaces"
+    if begin < line:
+        why += f" ({error.context} that begins in line {begin})"
+    return (
+        f", line {line}: not valid YAML: {why}; mend that line{' or one before it' if begin < line else ''}"
+    )
 
 
 def check_project(content: Mapping[str, Any], *, name: str = "params.yaml") -> Project:

@@ -43,6 +43,8 @@ def test_the_shipped_params_are_valid_and_name_the_three_kinds():
         ("train", "monitor", "f1", None),
         ("train", "max_grad_norm", 0, "train.max_grad_norm: must be above 0 (got 0)"),
         ("compute", "precision", "fp8", "compute.precision: must be fp32 or bf16 (got 'fp8')"),
+        ("data", "source", None, "data.source: must be text (got nothing)"),
+        ("method", 1, {"kind": "full"}, "method.1: is no name: a name must be text, a letter first"),
         ("data", "source", "", "data.source: must not be empty (got '')"),
         ("data", "test_fraction", 1.5, "data.test_fraction: must be above 0 and below 1 (got 1.5)"),
         (
@@ -121,10 +123,27 @@ def test_scientific_notation_without_a_point_is_a_number(tmp_path):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"train: [1, 2\nx: 1", "params.yaml, line 2: not valid YAML"),
-        (b"train: {a: 1, a: 2}", 'params.yaml, line 1: not valid YAML: found duplicate key "a"'),
+        (
+            b"train: [1, 2\nx: 1",
+            "params.yaml, line 2: not valid YAML: did not find expected ',' or ']' (while parsing a flow "
+            "sequence that begins in line 1); mend that line or one before it",
+        ),
+        (
+            b"a: 1\ntrain: {a: 1, a: 2}",
+            'params.yaml, line 2: not valid YAML: found duplicate key "a"; keep one of the two',
+        ),
+        (b"train:\n  a: 1\n\tb: 1\n", "params.yaml, line 3: not valid YAML: a tab at its start; indent with"),
+        (
+            b"train: %1",
+            "params.yaml, line 1: not valid YAML: found character that cannot start any token; mend",
+        ),
+        (b"task: a\0b", "params.yaml: not valid YAML: unacceptable character #x0000"),
+        (
+            b"<<<<<<< HEAD\r\ntask: a\r\n=======\r\n",
+            "params.yaml, line 1: an unresolved merge conflict; keep one side and delete the markers",
+        ),
         (b"- 1\n", "params.yaml: must be a mapping of sections such as `data:` and `model:`"),
-        (b"task: \xff", "params.yaml: byte 6 is not UTF-8; save the file as UTF-8"),
+        (b"task: \xff", "params.yaml, line 1: not UTF-8; save the file as UTF-8"),
     ],
 )
 def test_a_file_that_cannot_be_read_says_where(tmp_path, content, sentence):
