@@ -28,6 +28,12 @@ WRITTEN = (
 """Folders of the project that the pipeline writes. DVC empties an output before its stage runs, so a source
 that lies there would be deleted before it is read."""
 
+LOCAL_ENDINGS = {".csv", ".tsv", ".json", ".jsonl", ".parquet", ".txt", ".xlsx"}
+"""What nobody calls a repository of the hub."""
+
+HUB_PAGE = re.compile(
+    r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/(?:datasets/|(?!datasets/))([^/?#]+/[^/?#]+)"
+)
 NAME_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -58,15 +64,38 @@ def on_disk(source: str, *, root: Path, key: str) -> Path:
     """
     if source.startswith(PACKAGE):
         return package_path(source, key=key)
-    path = root / Path(source).expanduser()
+    try:
+        path = root / Path(source).expanduser()
+        path.resolve()
+        path.exists()
+    except (OSError, ValueError, RuntimeError) as error:
+        # Too long a name, a NUL character, `~` of a user who is not there.
+        reason = error.strerror if isinstance(error, OSError) else str(error).rstrip(".")
+        raise InputError(f"{key}: {source!r:.80} cannot be a path ({reason}); correct it") from None
     for folder in WRITTEN:
         own = (root / folder).resolve()
         if path.resolve().is_relative_to(own):
             raise InputError(
-                f"{key}: {source!r} lies in {folder}, which the pipeline itself empties and writes; move it "
-                "to another folder, for example my_data, and name that"
+                f"{key}: {source!r} lies in {folder}, which the pipeline itself empties and writes; copy it "
+                f"to another folder, for example my_{key.partition('.')[0]}, and name that"
             )
     return path
+
+
+def remote_hint(source: str) -> str:
+    """Return a remark for a source that is not on disk but looks like a web address or a name of the hub.
+
+    Starts with a separator; empty for anything else.
+    """
+    page = HUB_PAGE.match(source)
+    name = page[1] if page else source
+    if not page and "://" in source:
+        return "; web addresses are not read: download it, and name the file or folder"
+    parts = name.split("/")
+    if len(parts) > 2 or not all(map(NAME_PART.fullmatch, parts)) or Path(name).suffix in LOCAL_ENDINGS:
+        return ""
+    shown = name if len(parts) == 2 else f"OWNER/{name}"
+    return f"; if you mean the hub's, write hub:{shown}@REVISION, with the hash of a commit as the revision"
 
 
 def package_path(source: str, *, key: str) -> Path:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tritune.address import HubAddress, hub_address, hub_problems, on_disk
+from tritune.address import HubAddress, hub_address, hub_problems, on_disk, remote_hint
 from tritune.errors import InputError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -91,9 +91,45 @@ def test_a_source_that_the_pipeline_would_empty_is_refused(source: str) -> None:
     message = refused(source)
     assert message.startswith(f"model.source: {source!r} lies in ")
     assert message.endswith(
-        ", which the pipeline itself empties and writes; move it to another folder, for example my_data, and "
-        "name that"
+        ", which the pipeline itself empties and writes; copy it to another folder, for example my_model, "
+        "and name that"
     )
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("a" * 300, "File name too long"),
+        ("a\0b", "embedded null byte"),
+        ("~nobody_of_that_name/x", "Could not determine home directory"),
+    ],
+)
+def test_what_cannot_be_a_path_is_refused(source: str, reason: str) -> None:
+    assert refused(source) == f"model.source: {source!r:.80} cannot be a path ({reason}); correct it"
+
+
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        ("google-bert/bert-base-uncased", "hub:google-bert/bert-base-uncased@REVISION, with the hash of a"),
+        (
+            "https://huggingface.co/datasets/stanfordnlp/imdb/tree/main",
+            "write hub:stanfordnlp/imdb@REVISION,",
+        ),
+        ("bert-base-uncased", "write hub:OWNER/bert-base-uncased@REVISION,"),
+        (
+            "https://example.org/a.csv",
+            "; web addresses are not read: download it, and name the file or folder",
+        ),
+    ],
+)
+def test_a_name_of_the_hub_or_an_address_of_the_web_is_recognised(source: str, hint: str) -> None:
+    assert hint in remote_hint(source)
+
+
+@pytest.mark.parametrize("source", ["rows.csv", "my/rows.jsonl", "a/b/c", "../x", "~/x", "a b", ""])
+def test_a_local_path_gets_no_such_hint(source: str) -> None:
+    assert remote_hint(source) == ""
 
 
 def test_an_absolute_path_or_a_link_into_the_pipeline_s_folders_is_refused(tmp_path: Path) -> None:

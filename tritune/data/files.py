@@ -23,12 +23,13 @@ ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet")
 YAML_ENDINGS = (".yml", ".yaml")
 
 
-def split_files(path: Path, *, source: str) -> dict[str, Path]:
+def split_files(path: Path, *, source: str, hint: str = "") -> dict[str, Path]:
     """Return the file of each split that the source has; a single file is all training rows.
 
     Args:
         path: A file, or a folder with one file a split.
         source: As the user wrote it, for messages.
+        hint: What it may be instead when nothing is there.
 
     Raises:
         InputError: Nothing is there, a name or an ending is unknown, two files claim one split, or no file
@@ -40,8 +41,8 @@ def split_files(path: Path, *, source: str) -> dict[str, Path]:
         return {"train": path}
     if not path.is_dir():
         raise InputError(
-            f"{KEY}: {source!r}: no such file or folder. Give a file (csv, tsv, jsonl, parquet), a folder "
-            "with one file a split (both relative to params.yaml), hub:OWNER/NAME@REVISION, or "
+            f"{KEY}: {source!r}: no such file or folder{hint}. Give a file (csv, tsv, jsonl, parquet), "
+            "a folder with one file a split (both relative to params.yaml), hub:OWNER/NAME@REVISION, or "
             "package:NAME/FOLDER"
         )
     found: dict[str, Path] = {}
@@ -53,7 +54,7 @@ def split_files(path: Path, *, source: str) -> dict[str, Path]:
         if split is None or ALIASES.get(file.stem.lower()) is None:
             raise InputError(
                 f"{KEY}: {source!r}: cannot tell which split {file.name} is; call the files train, "
-                f"validation (or {', '.join(name for name in ALIASES if ALIASES[name] == 'validation')}) and "
+                f"validation (or {', '.join(other_names('validation'))}) and "
                 "test, or name one file instead of the folder"
             )
         if ending not in ENDINGS:
@@ -81,6 +82,11 @@ def conversation_files(path: Path) -> list[Path]:
     if any(file.suffix.lower() in ENDINGS for file in files):
         return []
     return [file for file in files if file.suffix.lower() in YAML_ENDINGS]
+
+
+def other_names(split: str) -> list[str]:
+    """Return what else a split's file may be called."""
+    return [name for name, meant in ALIASES.items() if meant == split and name != split]
 
 
 def _unknown_ending(file: Path) -> str:

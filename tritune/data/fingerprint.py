@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tritune.address import HUB, PACKAGE, hub_address, on_disk
+from tritune.address import HUB, PACKAGE, hub_address, on_disk, remote_hint
 from tritune.data.files import KEY, conversation_files, split_files
 from tritune.errors import InputError
 
@@ -43,9 +43,8 @@ def source_files(source: str, *, root: Path) -> list[tuple[Path, str]]:
     path = on_disk(source, root=root, key=KEY)
     if conversations := conversation_files(path):
         return [(file, "train.jsonl") for file in conversations]
-    return [
-        (file, f"{split}{file.suffix.lower()}") for split, file in split_files(path, source=source).items()
-    ]
+    splits = split_files(path, source=source, hint=remote_hint(source))
+    return [(file, f"{split}{file.suffix.lower()}") for split, file in splits.items()]
 
 
 def source_changed(source: str, raw: Path, *, root: Path) -> bool:
@@ -58,7 +57,7 @@ def source_changed(source: str, raw: Path, *, root: Path) -> bool:
     """
     try:
         recorded: dict[str, Any] = json.loads((raw / RECORD).read_text(encoding="utf-8"))["files"]
-    except (FileNotFoundError, json.JSONDecodeError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return False  # DVC brings `raw` back or makes it anew; then ask again
     if source.startswith(HUB):
         return False

@@ -4,6 +4,7 @@ import codecs
 import csv
 import difflib
 import json
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,6 +18,15 @@ from tritune.errors import InputError
 
 CHUNK = 1 << 20
 """Bytes decoded at a time."""
+
+OTHER_KINDS = {
+    b"\x1f\x8b": "packed with gzip; unpack it",
+    b"PK\x03\x04": "a zip archive or an Excel workbook; unpack it, or save it as CSV UTF-8",
+    b"version https://git-lfs": "a Git LFS pointer, not the data; run `git lfs pull`",
+}
+"""How a file begins that is not what its ending says."""
+
+MARKS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
 
 Field = tuple[int | None, Any, Any]
 """A row as it stands in the file: line where it begins, text, label."""
@@ -39,6 +49,7 @@ def read_rows(path: Path, file: RawFile, *, text: str, label: str, blank_text: b
         InputError: Not UTF-8, malformed, without rows, a column that is missing, an empty or mistyped
             text or label.
     """
+    _check_kind(path, file)
     fields = {".csv": _csv, ".tsv": _csv, ".jsonl": _jsonl, ".parquet": _parquet}[path.suffix]
     rows: list[Row] = []
     labels: dict[str, str] = {}
@@ -59,7 +70,7 @@ def read_rows(path: Path, file: RawFile, *, text: str, label: str, blank_text: b
                 f"{place(file, number, line, text)}: the text is only white space, and rows for validation "
                 "and test are never dropped; fill it in or delete the row"
             )
-        if label_value is None or (isinstance(label_value, str) and not label_value.strip()):
+        if _is_missing(label_value):
             raise InputError(
                 f"{place(file, number, line, label)}: the label is missing; fill it in or delete the row"
             )
@@ -67,7 +78,8 @@ def read_rows(path: Path, file: RawFile, *, text: str, label: str, blank_text: b
         if name is None:
             raise InputError(
                 f"{place(file, number, line, label)}: the label is {label_value!r:.80}, of type "
-                f"{type(label_value).__name__}; it must be a string, a whole number, or true or false"
+                f"{type(label_value).__name__}; it must be a string, a whole number, or true or false: "
+                "convert the column"
             )
         if label_type is None:
             label_type = type(label_value)
@@ -94,6 +106,12 @@ def read_rows(path: Path, file: RawFile, *, text: str, label: str, blank_text: b
     return rows, trimmed
 
 
+def _is_missing(label: Any) -> bool:
+    # Tables of pandas hold NaN where a value is missing.
+    nan = isinstance(label, float) and math.isnan(label)
+    return label is None or nan or (isinstance(label, str) and not label.strip())
+
+
 def _label_name(value: Any) -> str | None:
     """Return a label as text; None for what cannot be a label."""
     if isinstance(value, bool):
@@ -118,11 +136,15 @@ def _csv(path: Path, file: RawFile, text: str, label: str) -> Iterator[Field]:
             )
         other = next((mark for mark in ";\t|," if len(header) == 1 and mark in header[0]), None)
         if other and text not in header:
+            own = {",": "csv", "\t": "tsv"}.get(other)
             raise InputError(
-                f"{file.original}, line 1: columns are separated by {other!r}; in a {path.suffix} file it "
-                f"must be {delimiter!r}: save the file with that, or as .tsv if it is tabs"
+                f"{file.original}, line 1: columns are separated by {MARKS[other]}; in a {path.suffix} file "
+                f"it must be {MARKS[delimiter]}: "
+                + (f"rename the file to .{own}" if own else f"save the file with {MARKS[delimiter]}")
             )
-        columns = [_column(name, key, header, file) for name, key in _wanted(text, label)]
+        columns = [
+            _column(name, key, header, f"{file.original}, line 1") for name, key in _wanted(text, label)
+        ]
         for number, (line, record) in enumerate(records, start=1):
             if len(record) != len(header):
                 raise InputError(
@@ -162,6 +184,12 @@ def _jsonl(path: Path, file: RawFile, text: str, label: str) -> Iterator[Field]:
             if not content.strip():
                 continue
             number += 1
+            if number == 1 and content.lstrip().startswith(b"[") and b"{" in content + opened.read(CHUNK):
+                raise InputError(
+                    f"{file.original}, line {line}: one JSON array of all rows; write each row on a line of "
+                    "its own, without brackets and commas around the rows: jq -c '.[]' "
+                    f"{file.original} > NEW_FILE"
+                )
             try:
                 row = json.loads(content)
             except (ValueError, RecursionError) as error:
@@ -185,7 +213,7 @@ def _parquet(path: Path, file: RawFile, text: str, label: str) -> Iterator[Field
         with pq.ParquetFile(path) as opened:
             names = opened.schema_arrow.names
             for name, key in _wanted(text, label):
-                _column(name, key, names, file)
+                _column(name, key, names, file.original)
             for batch in opened.iter_batches(columns=list(dict.fromkeys([text, label]))):
                 texts = batch.column(text).to_pylist()
                 labels = texts if text == label else batch.column(label).to_pylist()
@@ -201,13 +229,11 @@ def _wanted(text: str, label: str) -> list[tuple[str, str]]:
     return [(text, "data.text"), (label, "data.label")]
 
 
-def _column(name: str, key: str, columns: Sequence[str], file: RawFile) -> int:
+def _column(name: str, key: str, columns: Sequence[str], where: str) -> int:
     if columns.count(name) > 1:
-        raise InputError(
-            f"{file.original}: {columns.count(name)} columns are called {name!r}; rename all but one"
-        )
+        raise InputError(f"{where}: {columns.count(name)} columns are called {name!r}; rename all but one")
     if name not in columns:
-        raise InputError(_no_column(name, key, columns, file.original))
+        raise InputError(_no_column(name, key, columns, where))
     return columns.index(name)
 
 
@@ -217,6 +243,14 @@ def _no_column(name: str, key: str, columns: Sequence[str], where: str) -> str:
     hint = f" (did you mean {by_lower[close[0]]!r}?)" if close else ""
     there = ", ".join(map(repr, columns[:20])) + (", …" if len(columns) > 20 else "")
     return f"{where}: no column {name!r}{hint}; set {key} in params.yaml to one of: {there or 'none'}"
+
+
+def _check_kind(path: Path, file: RawFile) -> None:
+    with path.open("rb") as opened:
+        begins = opened.read(32)
+    for start, kind in OTHER_KINDS.items():
+        if begins.startswith(start):
+            raise InputError(f"{file.original}: not a {path.suffix} file but {kind}")
 
 
 def _check_utf8(path: Path, file: RawFile) -> None:

@@ -7,7 +7,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from tritune.address import HUB, PACKAGE, hub_address, hub_problems, on_disk
+from tritune.address import HUB, PACKAGE, hub_address, hub_problems, on_disk, remote_hint
 from tritune.errors import InputError
 
 KEY = "model.source"
@@ -53,7 +53,8 @@ def locate_model(source: str, *, root: Path) -> Path:
     else:
         folder = on_disk(source, root=root, key=KEY)
         if not folder.is_dir():
-            what = "is a file; name the folder that holds it" if folder.is_file() else "no such folder"
+            file = "is a file; name the folder that holds it"
+            what = file if folder.is_file() else f"no such folder{remote_hint(source)}"
             raise InputError(
                 f"{KEY}: {source!r}: {what}. A model is a folder (relative to params.yaml), "
                 "hub:OWNER/NAME@REVISION, or package:NAME/FOLDER"
@@ -120,8 +121,11 @@ def model_changed(source: str, base: Path, *, root: Path) -> bool:
     except InputError:
         # A package that is gone is no news; a folder that became unusable is: fetch will say why.
         return not source.startswith(PACKAGE)
-    if names != model_files(base, source=str(base)):
-        return True
+    try:
+        if names != model_files(base, source=str(base)):
+            return True
+    except InputError:
+        return True  # the copy is damaged
     filecmp.clear_cache()  # it trusts modification times, which an editor or `cp -p` can leave unchanged
     return any(not filecmp.cmp(folder / name, base / name, shallow=False) for name in names)
 

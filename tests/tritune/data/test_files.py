@@ -41,7 +41,7 @@ def test_the_validation_split_has_many_names(tmp_path: Path, name: str) -> None:
         (
             ["train.csv", "extra.csv"],
             "data.source: 'my/data': cannot tell which split extra.csv is; call the files train, validation "
-            "(or validation, valid, val, dev, eval) and test, or name one file instead of the folder",
+            "(or valid, val, dev, eval) and test, or name one file instead of the folder",
         ),
         (
             ["train.csv", "dev.csv", "val.jsonl"],

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tritune.data.fingerprint import RECORD, source_changed, source_files, source_record
+from tritune.errors import InputError
 
 HUB = f"hub:a/b@{'0' * 40}"
 
@@ -74,8 +75,17 @@ def test_a_source_that_cannot_be_compared_is_unchanged(fetched: Path, source: st
 def test_nothing_fetched_yet_is_left_to_the_pipeline(tmp_path: Path) -> None:
     (tmp_path / "tickets.csv").touch()
     assert not source_changed("tickets.csv", tmp_path / "raw", root=tmp_path)
-    (tmp_path / RECORD).write_text("{}")
-    assert not source_changed("tickets.csv", tmp_path, root=tmp_path)
+    for damaged in ("{}", "[]", "{"):
+        (tmp_path / RECORD).write_text(damaged)
+        assert not source_changed("tickets.csv", tmp_path, root=tmp_path)
+    assert not source_changed("tickets.csv", tmp_path / RECORD / "raw", root=tmp_path)
+
+
+def test_a_source_that_is_not_there_may_be_the_hub_s(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"'a/b': no such file or folder; if you mean the hub's, write hub:a/b@"
+    ):
+        source_files("a/b", root=tmp_path)
 
 
 def test_the_record_holds_no_path(fetched: Path) -> None:

@@ -139,18 +139,33 @@ UTF8_ADVICE = (
         ),
         (
             b"text,Labels\nx,a\n",
-            "tickets.csv: no column 'label' (did you mean 'Labels'?); set data.label in params.yaml to one "
-            "of: 'text', 'Labels'",
+            "tickets.csv, line 1: no column 'label' (did you mean 'Labels'?); set data.label in params.yaml "
+            "to one of: 'text', 'Labels'",
         ),
         (
             b"body,label\nx,a\n",
-            "tickets.csv: no column 'text'; set data.text in params.yaml to one of: 'body', 'label'",
+            "tickets.csv, line 1: no column 'text'; set data.text in params.yaml to one of: 'body', 'label'",
         ),
-        (b"text,label,text\nx,a,y\n", "tickets.csv: 2 columns are called 'text'; rename all but one"),
+        (b"text,label,text\nx,a,y\n", "tickets.csv, line 1: 2 columns are called 'text'; rename all but one"),
         (
             b"text;label\nx;a\n",
-            "tickets.csv, line 1: columns are separated by ';'; in a .csv file it must be ',': save the file "
-            "with that, or as .tsv if it is tabs",
+            "tickets.csv, line 1: columns are separated by semicolons; in a .csv file it must be commas: "
+            "save the file with commas",
+        ),
+        (
+            b"text\tlabel\nx\ta\n",
+            "tickets.csv, line 1: columns are separated by tabs; in a .csv file it must be commas: rename "
+            "the file to .tsv",
+        ),
+        (b"\x1f\x8b\x08", "tickets.csv: not a .csv file but packed with gzip; unpack it"),
+        (
+            b"PK\x03\x04",
+            "tickets.csv: not a .csv file but a zip archive or an Excel workbook; unpack it, or save it as "
+            "CSV UTF-8",
+        ),
+        (
+            b"version https://git-lfs.github.com/spec/v1\n",
+            "tickets.csv: not a .csv file but a Git LFS pointer, not the data; run `git lfs pull`",
         ),
         (
             b'text,label\n"a\nb",x\nwell, hello,a\n',
@@ -189,6 +204,11 @@ GOOD = '{"text": "x", "label": "a"}\n'
             "line 1 column 2 (char 1)); each line must be one JSON object",
         ),
         (
+            '[\n{"text": "x", "label": "a"}\n]\n',
+            "tickets.csv, line 1: one JSON array of all rows; write each row on a line of its own, without "
+            "brackets and commas around the rows: jq -c '.[]' tickets.csv > NEW_FILE",
+        ),
+        (
             '["x", "a"]\n',
             "tickets.csv, row 1 (line 1): list, not an object; each line must be one JSON object such as "
             '{"text": ..., "label": ...}',
@@ -213,7 +233,7 @@ GOOD = '{"text": "x", "label": "a"}\n'
         (
             '{"text": "x", "label": 1.5}\n',
             "tickets.csv, row 1 (line 1), column 'label': the label is 1.5, of type float; it must be a "
-            "string, a whole number, or true or false",
+            "string, a whole number, or true or false: convert the column",
         ),
         (
             GOOD + '{"text": "x", "label": 1}\n',
@@ -245,8 +265,10 @@ def test_a_parquet_row_is_named_without_a_line(tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": ["x", "y"], "label": [1.0, float("nan")]}), tmp_path / "train.parquet")
     assert refused(tmp_path / "train.parquet") == (
         "tickets.csv, row 1, column 'label': the label is 1.0, of type float; it must be a string, a whole "
-        "number, or true or false"
+        "number, or true or false: convert the column"
     )
+    pq.write_table(pa.table({"text": ["x"], "label": [float("nan")]}), tmp_path / "train.parquet")
+    assert "row 1, column 'label': the label is missing" in refused(tmp_path / "train.parquet")
     assert refused(tmp_path / "train.parquet", text="texts").startswith(
         "tickets.csv: no column 'texts' (did you mean 'text'?)"
     )

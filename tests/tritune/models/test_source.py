@@ -92,6 +92,9 @@ def test_a_copy_is_compared_by_content(model: Path) -> None:
     os.utime(file, ns=times)
     assert model_changed("model", base, root=model.parent)
     copy_model(model, base)
+    (base / "model.safetensors").write_bytes(b"cut short")
+    assert model_changed("model", base, root=model.parent)
+    copy_model(model, base)
     (model / "vocab.txt").touch()
     assert model_changed("model", base, root=model.parent)
     file.unlink()
@@ -100,7 +103,11 @@ def test_a_copy_is_compared_by_content(model: Path) -> None:
 
 def test_no_folder_and_a_file_are_refused(model: Path) -> None:
     kinds = "A model is a folder (relative to params.yaml), hub:OWNER/NAME@REVISION, or package:NAME/FOLDER"
-    assert refused(model, "bert") == f"model.source: 'bert': no such folder. {kinds}"
+    assert refused(model, "my/own/bert") == f"model.source: 'my/own/bert': no such folder. {kinds}"
+    assert refused(model, "google-bert/bert") == (
+        "model.source: 'google-bert/bert': no such folder; if you mean the hub's, write "
+        f"hub:google-bert/bert@REVISION, with the hash of a commit as the revision. {kinds}"
+    )
     assert refused(model, "model/config.json") == (
         f"model.source: 'model/config.json': is a file; name the folder that holds it. {kinds}"
     )
