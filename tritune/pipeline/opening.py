@@ -26,6 +26,8 @@ def open_repository(root: Path) -> Iterator[Any]:
     from dvc.repo import Repo
 
     logging.getLogger("dvc").setLevel(logging.ERROR)
+    # DVC draws its bars unless this logger is silent; they would run through ours.
+    logging.getLogger("dvc.progress").setLevel(logging.CRITICAL)
     try:
         with Repo(str(root), _wait_for_lock=True) as repo:
             if Path(repo.root_dir) != root.resolve():
