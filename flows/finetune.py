@@ -16,18 +16,25 @@ from prefect.futures import PrefectFuture, wait
 from prefect.states import Cancelled, Crashed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows import summary
+from flows import artifacts, summary
 from flows.execution import Execution, current
 from flows.register import register
 from flows.stage import stage
 from flows.workspace import dead_flows, remember_flow, run_folder
 from tritune.pipeline.dag import order_lock
 from tritune.pipeline.reproduce import StageRunner
+from tritune.settings.project import read_project
 
 SECONDS_BETWEEN_LOOKS_FOR_CANCELLATION = 2.0
 
 
-@flow(name="finetune")  # type: ignore[untyped-decorator]
+def _run_name() -> str:
+    execution = current()
+    source = read_project(execution.root / "params.yaml").data.source
+    return artifacts.run_name(execution.stages, source=source)
+
+
+@flow(name="finetune", flow_run_name=_run_name)  # type: ignore[untyped-decorator]
 async def finetune() -> list[State] | State:
     """Bring every stage up to date, then register the model that was selected."""
     execution = current()
@@ -37,7 +44,9 @@ async def finetune() -> list[State] | State:
     execution.runner = StageRunner(execution.root, receipts=folder)
     if any(node.stale for node in execution.stages):
         await acreate_table_artifact(
-            summary.plan_rows(execution.stages), key="plan", description="What is stale"
+            artifacts.plan_rows(execution.stages),
+            key="plan",
+            description=artifacts.plan_title(execution.stages),
         )
     futures: dict[str, PrefectFuture] = {}
     cancellation = asyncio.create_task(_stop_when_cancelled(execution))
@@ -50,13 +59,13 @@ async def finetune() -> list[State] | State:
         if any(outcome.state != "Cached" for outcome in execution.outcomes.values()):
             await asyncio.to_thread(order_lock, execution.root)
         if "select" in execution.outcomes and not execution.cancelled:
-            futures["register"] = register.submit()
+            futures["register"] = register.submit(wait_for=[futures["select"]])
             await asyncio.to_thread(wait, [futures["register"]])
     finally:
         cancellation.cancel()
         execution.runner.stop()
         shutil.rmtree(folder, ignore_errors=True)
-    if any(outcome.state != "Cached" for outcome in execution.outcomes.values()):
+    if "compare" in execution.outcomes:
         await _publish_results(execution)
     if execution.cancelled:
         return Cancelled(message="cancelled; stages that were done are kept")
@@ -69,15 +78,20 @@ def side_by_side(workers: int) -> ThreadPoolTaskRunner:
 
 
 async def _publish_results(execution: Execution) -> None:
-    rows = summary.comparison_rows(execution.root)
-    if rows:
-        await acreate_table_artifact(rows, key="comparison", description=summary.verdict(execution.root))
-    report = execution.root / "results/report.html"
-    if report.is_file():
-        text = (
-            f"# Report\n\n{summary.verdict(execution.root)}\n\n[{report.name}]({report.as_uri()}): `{report}`"
+    root = execution.root
+    publications = []
+    if rows := summary.comparison_rows(root):
+        publications.append(acreate_table_artifact(rows, key="comparison", description=summary.verdict(root)))
+    if rows := artifacts.epoch_rows(root):
+        publications.append(
+            acreate_table_artifact(rows, key="learning-curves", description="Scores after each epoch")
         )
-        await acreate_markdown_artifact(text, key="report", description="The comparison with learning curves")
+    registered = execution.registration.message if execution.registration is not None else None
+    if text := artifacts.report_text(root, registered=registered):
+        publications.append(
+            acreate_markdown_artifact(text, key="report", description="The choice, and where the report is")
+        )
+    await asyncio.gather(*publications)
 
 
 async def _stop_when_cancelled(execution: Execution) -> None:

@@ -25,5 +25,6 @@ def register() -> State:
     mark_registered(execution.root)
     get_run_logger().info(registration.message)
     state = "Completed" if registration.created else "Cached"
-    execution.display.finished("register", state, registration.message)
+    # What to do next is told once, at the end.
+    execution.display.finished("register", state, registration.message.partition(";")[0])
     return Completed(name=state, message=registration.message)

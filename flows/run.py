@@ -84,7 +84,7 @@ def _run_flow(root: Path, stages: list[Stage], forced: dict[str, str], project: 
     stale = sum(stage.stale for stage in stages)
     console.print(f"{stale} of {len(stages)} stages may have work to do; starting", highlight=False)
     prepare_environment(root)
-    with Display(console) as display:
+    with Display(console, metric=project.train.monitor) as display:
         execution = Execution(
             root=root,
             stages=stages,
@@ -125,17 +125,17 @@ def _workers(project: Project) -> int:
 
 def _conclude(console: "Console", execution: "Execution") -> int:
     """Print the end of the run and return the exit code."""
-    from flows.summary import show_next_commands, show_results
+    from flows.summary import say, show_next_commands, show_results
 
     names = [stage.name for stage in execution.stages]
     for name in names:
         if name not in execution.outcomes and name not in execution.failures:
             execution.display.finished(name, "NotReady", "did not run")
     if execution.cancelled:
-        console.print(f"cancelled; {GO_ON}", highlight=False)
+        say(console, f"cancelled; {GO_ON}")
         return 1
     for failure in sorted(execution.failures.values(), key=lambda failure: names.index(failure.stage)):
-        console.print(f"\nerror: {failure}", highlight=False, markup=False, soft_wrap=True)
+        say(console, f"\nerror: {failure}")
     if execution.failures:
         return 2 if all(failure.users_error for failure in execution.failures.values()) else 1
     if len(execution.outcomes) < len(execution.stages):
@@ -143,15 +143,11 @@ def _conclude(console: "Console", execution: "Execution") -> int:
     show_results(console, execution.root)
     for outcome in execution.outcomes.values():
         for warning in outcome.warnings:
-            console.print(
-                f"  warning: {outcome.stage}: {warning}", highlight=False, markup=False, soft_wrap=True
-            )
+            say(console, f"  warning: {outcome.stage}: {warning}")
     if execution.registration_error is not None:
-        console.print(
-            f"\nerror: {execution.registration_error}", highlight=False, markup=False, soft_wrap=True
-        )
+        say(console, f"\nerror: {execution.registration_error}")
         return 2 if isinstance(execution.registration_error, InputError) else 1
     if execution.registration is not None:
-        console.print(f"  registered: {execution.registration.message}", highlight=False, soft_wrap=True)
+        say(console, f"  registered: {execution.registration.message}")
     show_next_commands(console)
     return 0

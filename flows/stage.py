@@ -3,6 +3,7 @@
 Prefect caches nothing: the task returns the state that DVC's verdict implies, so the UI shows what is true.
 """
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,9 @@ from prefect.states import Completed, Failed
 from flows.execution import Execution, current
 from tritune.pipeline.dag import Stage
 from tritune.pipeline.reproduce import Outcome, StageFailed
+from tritune.training.progress import StepProgress, parse_progress
+
+SECONDS_BETWEEN_LOGGED_STEPS = 10.0
 
 
 def bring_up_to_date(execution: Execution, node: Stage, *, emit: Callable[[str], None]) -> Outcome:
@@ -57,10 +61,20 @@ def stage(node: Stage) -> State:
         execution.succeeded(outcome)
         return Completed(name="Cached", message="dvc.lock is current")
 
+    last_step = -math.inf
+
     def emit(line: str) -> None:
-        log.info(line)
+        nonlocal last_step
+        progress, now = parse_progress(line), time.monotonic()
+        if not isinstance(progress, StepProgress) or progress.step == progress.steps:
+            log.info(line)
+        elif now - last_step >= SECONDS_BETWEEN_LOGGED_STEPS:
+            # Prefect keeps its log in a database: a training of hours would fill it with steps.
+            log.info(line)
+            last_step = now
         execution.display.line(node.name, line)
 
+    execution.display.started(node.name)
     log.info("stale: %s", "; ".join(node.reasons))
     try:
         outcome = bring_up_to_date(execution, node, emit=emit)

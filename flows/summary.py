@@ -3,35 +3,24 @@
 import json
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tritune.pipeline.dag import Stage
+from tritune.comparison import METRIC_NAMES
 
 MISSING = "–"
 
 
-def plan_rows(stages: Sequence[Stage]) -> list[dict[str, str]]:
-    """Return one row per stage: what DVC says of it."""
-    return [
-        {
-            "stage": stage.name,
-            "verdict": "stale" if stage.stale else "up to date",
-            "why": "; ".join(stage.reasons),
-        }
-        for stage in stages
-    ]
-
-
 def comparison_rows(root: Path) -> list[dict[str, str]]:
     """Return one row per method, ready to show. Empty when there is no comparison."""
-    comparison = _comparison(root)
-    metric = comparison.get("metric", "")
+    comparison = read_comparison(root)
+    metric = str(comparison.get("metric", ""))
     return [
         {
             "method": f"{entry['method']} *" if entry["method"] == _chosen(comparison) else entry["method"],
@@ -40,8 +29,8 @@ def comparison_rows(root: Path) -> list[dict[str, str]]:
             "peak memory": _number(
                 _measured(root, entry["method"], "peak_memory_bytes"), "{:,.0f} MiB", 2**20
             ),
-            f"validation {metric}": _number(entry.get("validation", {}).get(metric), "{:.4f}"),
-            f"test {metric}": _number(entry.get("test", {}).get(metric), "{:.4f}"),
+            f"validation {metric_name(metric)}": _number(entry.get("validation", {}).get(metric), "{:.4f}"),
+            f"test {metric_name(metric)}": _number(entry.get("test", {}).get(metric), "{:.4f}"),
         }
         for entry in comparison.get("methods", [])
     ]
@@ -49,7 +38,18 @@ def comparison_rows(root: Path) -> list[dict[str, str]]:
 
 def verdict(root: Path) -> str:
     """Return which method was chosen and why, or nothing when there is no comparison."""
-    return str(_comparison(root).get("reason", ""))
+    return str(read_comparison(root).get("reason", ""))
+
+
+def read_comparison(root: Path) -> Mapping[str, Any]:
+    """Return the content of comparison.json; empty when there is none."""
+    path = root / "results/comparison.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def metric_name(metric: str) -> str:
+    """Return a metric's name for people: `macro F1` for `macro_f1`."""
+    return {str(name): words for name, words in METRIC_NAMES.items()}.get(metric, metric)
 
 
 def show_results(console: Console, root: Path) -> None:
@@ -57,28 +57,43 @@ def show_results(console: Console, root: Path) -> None:
     rows = comparison_rows(root)
     if not rows:
         return
-    table = Table()
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in rows[0]:
-        table.add_column(name, justify="left" if name == "method" else "right")
+        # Headings may be broken between words, values never.
+        narrowest = max(len(part) for part in [*name.split(), *(row[name] for row in rows)])
+        table.add_column(name, justify="left" if name == "method" else "right", min_width=narrowest)
     for row in rows:
         table.add_row(*map(escape, row.values()))
     console.print(table)
-    console.print(f"* {escape(verdict(root))}", highlight=False, soft_wrap=True)
+    say(console, f"* {verdict(root)}")
     report = Path("results/report.html")
     if (root / report).is_file():
-        console.print(f"  report: {report}", highlight=False, soft_wrap=True)
+        say(console, f"  report: {report}")
+
+
+def say(console: Console, text: str) -> None:
+    """Print a line: a terminal breaks it between words, a file or a pipe gets it whole."""
+    console.print(text, highlight=False, markup=False, soft_wrap=not console.is_terminal)
 
 
 def show_next_commands(console: Console) -> None:
     """Print the three commands that a user would type next, as they work from this shell."""
     tritune = command("tritune")
     console.print("\nnext:", highlight=False)
-    for typed, does in (
-        (f'echo "some text" | {tritune} predict', "label new texts with the model"),
-        (f"{tritune} ui", "see this run and earlier ones in the browser"),
-        (f"{tritune} registry", "list the registered versions with their scores"),
-    ):
-        console.print(f"  {escape(typed):<48}  {does}", highlight=False, soft_wrap=True)
+    commands = {
+        f'echo "some text" | {tritune} predict': "label new texts with the model",
+        f"{tritune} ui": "see this run and earlier ones in the browser",
+        f"{tritune} registry": "list the registered versions with their scores",
+    }
+    indent = max(len(typed) for typed in commands)
+    fits = 4 + indent + max(len(does) for does in commands.values()) <= console.width
+    for typed, does in commands.items():
+        if fits or not console.is_terminal:
+            say(console, f"  {typed:<{indent}}  {does}")
+        else:
+            # A command is copied: it stays whole.
+            console.print(f"  {typed}", highlight=False, markup=False, soft_wrap=True)
+            say(console, f"      {does}")
 
 
 def command(name: str) -> str:
@@ -87,11 +102,6 @@ def command(name: str) -> str:
     if shutil.which(name) == str(own) or not own.exists():
         return name
     return str(own.relative_to(Path.cwd())) if own.is_relative_to(Path.cwd()) else str(own)
-
-
-def _comparison(root: Path) -> Mapping[str, Any]:
-    path = root / "results/comparison.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def _chosen(comparison: Mapping[str, Any]) -> str:

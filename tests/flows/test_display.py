@@ -3,7 +3,7 @@ import io
 from rich.console import Console
 
 from flows.display import Display
-from tritune.training.progress import StepProgress
+from tritune.training.progress import EpochProgress, StepProgress
 
 
 def plain(clock) -> tuple[Display, io.StringIO]:
@@ -38,6 +38,43 @@ def test_other_lines_are_all_shown_whole_with_brackets_and_all():
         display.line("ingest", text)
         display.finished("ingest", "Completed", "ran (1.0 s)")
     assert file.getvalue() == f"ingest | {text}\n" * 2 + "ingest  Completed  ran (1.0 s)\n"
+
+
+def test_an_epoch_is_told_in_words_with_the_metric_that_picks_the_best():
+    scores = {"train_loss": 0.75, "validation_loss": 0.5, "accuracy": 0.25, "weighted_f1": 0.125}
+    display, file = plain(lambda: 0.0)
+    file2 = io.StringIO()
+    other = Display(Console(file=file2, width=80), metric="weighted_f1")
+    with display:
+        display.line("train@a-1", str(EpochProgress(2, 3, scores, best=True)))
+    with other:
+        other.line("train@a-1", str(EpochProgress(2, 3, scores)))
+    assert file.getvalue() == "train@a-1 | epoch 2/3  loss 0.750  validation loss 0.500  best\n"
+    assert file2.getvalue() == "train@a-1 | epoch 2/3  loss 0.750  validation loss 0.500, weighted F1 0.125\n"
+
+
+def test_a_terminal_breaks_lines_between_words():
+    file = io.StringIO()
+    display = Display(Console(file=file, width=40, force_terminal=True, color_system=None))
+    display.line("ingest", "words " * 12)
+    lines = [line.rstrip() for line in file.getvalue().splitlines()]
+    assert " ".join(lines).split() == ["ingest", "|", *["words"] * 12]
+    assert all(len(line) <= 40 for line in lines)
+
+
+def test_on_a_terminal_a_stage_that_says_nothing_shows_for_how_long_it_runs():
+    file = io.StringIO()
+    display = Display(Console(file=file, width=120, force_terminal=True))
+    with display:
+        display.started("evaluate@full-13")
+        display.started("evaluate@full-13")
+        display._progress.refresh()
+        assert [(task.description, task.total) for task in display._progress.tasks] == [
+            ("evaluate@full-13", None)
+        ]
+        display.finished("evaluate@full-13", "Completed", "ran")
+        assert not display._progress.tasks
+    assert "0:00" in file.getvalue()
 
 
 def test_on_a_terminal_each_training_has_a_bar_until_it_ends():

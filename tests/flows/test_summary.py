@@ -1,7 +1,10 @@
+import io
 import json
 
-from flows.summary import comparison_rows, plan_rows, verdict
-from tritune.pipeline.dag import Stage
+import pytest
+from rich.console import Console
+
+from flows.summary import comparison_rows, metric_name, show_next_commands, show_results, verdict
 
 
 def test_what_was_not_measured_here_is_a_dash(tmp_path):
@@ -31,9 +34,44 @@ def test_without_a_comparison_there_is_nothing_to_show(tmp_path):
     assert verdict(tmp_path) == ""
 
 
-def test_the_plan_says_why():
-    stages = [Stage("a", ()), Stage("b", ("a",), reasons=("x changed", "y changed"))]
-    assert [list(row.values()) for row in plan_rows(stages)] == [
-        ["a", "up to date", ""],
-        ["b", "stale", "x changed; y changed"],
-    ]
+def test_people_read_the_names_of_metrics_in_words():
+    assert metric_name("macro_f1") == "macro F1"
+    assert metric_name("the_users_own") == "the_users_own"
+
+
+@pytest.fixture
+def compared(tmp_path):
+    names = ("full", "partial", "adaptive")
+    scores = {"validation": {"macro_f1": 0.9123}, "test": {"macro_f1": 0.8123}}
+    comparison = {
+        "metric": "macro_f1",
+        "chosen": {"method": "partial", "seed": 13},
+        "reason": "partial ships: it has the highest validation macro F1, and it took the least compute",
+        "methods": [{"method": name, "parameters_trainable": 22_715_526, **scores} for name in names],
+    }
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/comparison.json").write_text(json.dumps(comparison))
+    return tmp_path
+
+
+@pytest.mark.parametrize("width", [70, 100])
+def test_the_table_and_the_verdict_are_readable_in_a_narrow_terminal(compared, width):
+    file = io.StringIO()
+    show_results(Console(file=file, width=width, force_terminal=True, color_system=None), compared)
+    output = file.getvalue()
+    assert "…" not in output
+    assert all(len(line.rstrip()) <= width for line in output.splitlines())
+    assert "partial *" in output
+    words = output.split()
+    assert {"parameters", "validation", "22,715,526", "0.9123", "highest", "compute"} <= set(words)
+
+
+def test_a_command_stays_whole_in_a_narrow_terminal(monkeypatch):
+    monkeypatch.setattr("flows.summary.command", lambda name: f"/a/long/path/to/an/environment/bin/{name}")
+    file = io.StringIO()
+    show_next_commands(Console(file=file, width=60, force_terminal=True, color_system=None))
+    assert '  echo "some text" | /a/long/path/to/an/environment/bin/tritune predict\n' in file.getvalue()
+    file = io.StringIO()
+    show_next_commands(Console(file=file, width=60))
+    assert "bin/tritune ui " in file.getvalue()
+    assert "see this run and earlier ones in the browser\n" in file.getvalue()
