@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from flows.summary import MISSING
+from flows.summary import MISSING, metric_name
 from tritune.pipeline import registry
 from tritune.pipeline.registered_version import CHAMPION, RegisteredVersion
 
@@ -66,7 +66,7 @@ def rollback() -> None:
 def version_row(version: RegisteredVersion) -> dict[str, str]:
     """Return what is shown of a version, by the heading of its column."""
     metric = version.metric
-    heading = f" {metric}" if metric else ""
+    heading = f" {metric_name(metric)}" if metric else ""
     method = version.method if version.seed is None else f"{version.method}, seed {version.seed}"
     return {
         "version": version.version,
@@ -87,7 +87,12 @@ def _print_table(console: Console, rows: Sequence[dict[str, str]]) -> None:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in headings:
         number = heading.startswith(("validation", "test"))
-        table.add_column(heading, justify="right" if number else "left", overflow="fold")
+        table.add_column(
+            heading,
+            justify="right" if number else "left",
+            overflow="fold",
+            no_wrap=heading in {"date", "method"},
+        )
     for row in rows:
         style = "bold green" if row["stage"].startswith(CHAMPION) else None
         table.add_row(*(escape(row.get(heading, MISSING)) for heading in headings), style=style)

@@ -35,7 +35,7 @@ def test_every_version_has_a_row_with_its_scores(
     assert main(["registry"]) == 0
     heading, newest, oldest, *rest = capsys.readouterr().out.splitlines()
     assert heading.split()[:4] == ["version", "stage", "date", "method"]
-    assert heading.split()[-4:] == ["validation", "macro_f1", "test", "macro_f1"]
+    assert heading.split()[-6:] == ["validation", "macro", "F1", "test", "macro", "F1"]
     assert newest.split()[:2] == ["v0.0.2", "challenger"]
     assert newest.split()[-5:] == ["full,", "seed", "13", "0.8600", "0.9100"]
     assert oldest.split()[:2] == ["v0.0.1", "champion"]
@@ -51,7 +51,7 @@ def test_a_narrow_terminal_gets_a_paragraph_for_each(
     registry.show()
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "v0.0.2 challenger"
-    assert "  test macro_f1: 0.9100" in lines
+    assert "  test macro F1: 0.9100" in lines
     assert "v0.0.1 champion" in lines
 
 
