@@ -39,11 +39,18 @@ def project_root(start: Path) -> Path:
     """Return the nearest folder at or above `start` that holds dvc.yaml and params.yaml.
 
     Raises:
-        InputError: There is none.
+        InputError: There is none, or the nearest that holds one of them lacks the other.
     """
+    names = ("dvc.yaml", "params.yaml")
     for folder in (start, *start.parents):
-        if (folder / "dvc.yaml").is_file() and (folder / "params.yaml").is_file():
+        missing = [name for name in names if not (folder / name).is_file()]
+        if not missing:
             return folder
+        if len(missing) == 1:
+            raise InputError(
+                f"{missing[0]}: no such file in {folder}; take the committed one with "
+                f"`git checkout {missing[0]}`, or change to your clone of the project"
+            )
     raise InputError(
         f"{start} is not inside a tritune project: no folder from here up has dvc.yaml and params.yaml; "
         "change to your clone of the project and try again"

@@ -37,7 +37,8 @@ def file_texts(path: Path, *, text_column: str) -> Iterator[Text]:
             column, or a text is missing.
     """
     if not path.is_file():
-        raise InputError(f"--input: {path}: there is no such file")
+        what = "is a folder; name a file in it" if path.is_dir() else "there is no such file"
+        raise InputError(f"--input: {path}: {what}")
     ending = path.suffix.lower()
     if ending not in ENDINGS:
         raise InputError(f"--input: {path.name}: only {', '.join(ENDINGS)} are read; convert it")

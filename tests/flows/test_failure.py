@@ -34,6 +34,7 @@ def test_the_user_s_own_mistake_is_one_sentence_and_exit_code_2(shared):
     assert (
         "error: train@partial-13 failed: train.batch_size: 13 brings bad luck; choose another number\n"
         + COMMAND
+        + "\nafter mending data or model: tritune run\n"
     ) in output
     assert "Traceback" not in output
 

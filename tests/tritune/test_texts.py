@@ -99,6 +99,8 @@ def test_bad_input_is_named_with_its_place(tmp_path, name, content, message):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(InputError, match=r"--input: .*absent\.csv: there is no such file"):
         read(tmp_path / "absent.csv")
+    with pytest.raises(InputError, match=r"--input: .*: is a folder; name a file in it"):
+        read(tmp_path)
 
 
 def test_a_parquet_without_the_column_is_named(tmp_path):

@@ -84,7 +84,9 @@ class StageFailed(Exception):
         return lines[-1] if lines[0].startswith("Traceback") else lines[0]
 
     def __str__(self) -> str:
-        return f"{self.stage} failed: {self.summary}\nrun only this stage again: {self.command}"
+        again = f"{self.stage} failed: {self.summary}\nrun only this stage again: {self.command}"
+        # A stage alone would read the copy that `fetch` made, not the file that the user mended.
+        return f"{again}\nafter mending data or model: tritune run" if self.users_error else again
 
 
 def rerun_command(stage: str) -> str:

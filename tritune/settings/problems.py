@@ -94,7 +94,8 @@ def _sentence(error: ErrorDetails, schema: Mapping[str, Any]) -> str:
             return "must be " + str(context["expected_tags"]).replace("'", "").replace(", ", " or ")
         case "extra_forbidden":
             *parents, key = error["loc"]
-            return f"unknown key{did_you_mean(str(key), _keys(_node(schema, parents), schema))}"
+            known = list(dict.fromkeys(_keys(_node(schema, parents), schema)))
+            return f"unknown key{did_you_mean(str(key), known) or '; known are ' + ', '.join(known)}"
         case "literal_error":
             return "must be " + str(context["expected"]).replace("'", "")
         case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":

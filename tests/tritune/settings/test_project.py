@@ -40,6 +40,7 @@ def test_the_shipped_params_are_valid_and_name_the_three_kinds():
         ("train", "epochs", 0, "train.epochs: must be at least 1 and at most 1000 (got 0)"),
         ("train", "batch_size", 2.5, "train.batch_size: must be a whole number (got 2.5)"),
         ("train", "warmup_fration", 0.1, "train.warmup_fration: unknown key; did you mean warmup_fraction?"),
+        ("tokenize", "xyz", 1, "tokenize.xyz: unknown key; known are max_length"),
         ("train", "monitor", "f1", None),
         ("train", "max_grad_norm", 0, "train.max_grad_norm: must be above 0 (got 0)"),
         ("compute", "precision", "fp8", "compute.precision: must be fp32 or bf16 (got 'fp8')"),
