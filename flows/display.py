@@ -7,6 +7,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.table import Column
 from rich.text import Text
 
 from flows.summary import metric_name
@@ -33,7 +34,8 @@ class Display:
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
-            _Details(),
+            # The bar gives way in a narrow terminal, the numbers do not.
+            _Details(table_column=Column(no_wrap=True)),
             console=console,
             refresh_per_second=4,
             transient=True,

@@ -53,6 +53,15 @@ def test_an_epoch_is_told_in_words_with_the_metric_that_picks_the_best():
     assert file2.getvalue() == "train@a-1 | epoch 2/3  loss 0.750  validation loss 0.500, weighted F1 0.125\n"
 
 
+def test_in_a_narrow_terminal_a_bar_and_its_numbers_stay_on_one_line():
+    file = io.StringIO()
+    with Display(Console(file=file, width=70, force_terminal=True, color_system=None)) as display:
+        display.started("evaluate@partial-13")
+        display.line("train@adaptive-13", progress(150))
+        display._progress.refresh()
+    assert "epoch 1/3  loss 0.500  85 examples/s  0:35 left" in file.getvalue()
+
+
 def test_a_terminal_breaks_lines_between_words():
     file = io.StringIO()
     display = Display(Console(file=file, width=40, force_terminal=True, color_system=None))
