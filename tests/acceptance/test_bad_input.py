@@ -159,7 +159,10 @@ BEFORE_ANY_STAGE = {
     "hub model without revision": (params("model", source="hub:owner/name@main"), "hub:owner/name@main"),
     "no git": (lambda c: (c.folder / ".git").rename(c.folder / ".git away"), "git"),
     "no dvc": (lambda c: (c.folder / ".dvc").rename(c.folder / ".dvc away"), "dvc"),
-    "corrupt dvc.lock": (text_file("dvc.lock", "schema: [2"), "dvc.lock"),
+    "corrupt dvc.lock": (
+        text_file("dvc.lock", "schema: [2"),
+        "dvc.lock is damaged: line 2: did not find expected ',' or ']'; take one side with",
+    ),
     "conflicted dvc.lock": (
         text_file("dvc.lock", "<<<<<<< HEAD\nschema: '2.0'\n=======\nschema: '2.0'\n>>>>>>> other\n"),
         "dvc.lock",

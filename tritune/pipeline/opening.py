@@ -97,6 +97,10 @@ def _broken_file(path: Path, error: Exception) -> str:
 
 
 def _innermost(error: BaseException) -> str:
+    from ruamel.yaml.error import MarkedYAMLError
+
     while error.__cause__ is not None:
         error = error.__cause__
+    if isinstance(error, MarkedYAMLError) and error.problem and error.problem_mark:
+        return f"line {error.problem_mark.line + 1}: {error.problem}"
     return " ".join(str(error).split()).rstrip(".")
