@@ -19,6 +19,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows import artifacts, summary
 from flows.execution import Execution, current
 from flows.register import register
+from flows.server_end import end_server_with_run
 from flows.stage import stage
 from flows.workspace import dead_flows, remember_flow, run_folder
 from tritune.pipeline.dag import order_lock
@@ -38,6 +39,7 @@ def _run_name() -> str:
 async def finetune() -> list[State] | State:
     """Bring every stage up to date, then register the model that was selected."""
     execution = current()
+    end_server_with_run()
     folder = run_folder(execution.root, str(runtime.flow_run.id))
     await _close_dead_runs(execution)
     remember_flow(folder)

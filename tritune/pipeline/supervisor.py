@@ -20,7 +20,12 @@ SECONDS_BETWEEN_LOOKS = 0.5
 
 def signature() -> str:
     """Return this process's id and start time: the id alone may be another process's one day."""
-    return f"{os.getpid()}:{psutil.Process().create_time()}"
+    return signature_of(psutil.Process())
+
+
+def signature_of(process: psutil.Process) -> str:
+    """Return what `signature` returns inside that process."""
+    return f"{process.pid}:{process.create_time()}"
 
 
 def find(text: str) -> psutil.Process | None:
