@@ -180,7 +180,7 @@ def test_after_dvc_repro_the_flow_finds_every_stage_cached(ran):
     done = ran.tritune("run", "--report")
     assert done.returncode == 0, done.stdout + done.stderr
     states = dict(re.findall(r"(?m)^(\S+)  (\w+) ", done.stdout))
-    assert {state for name, state in states.items() if name != "register"} == {"Cached"}
+    assert {name for name, state in states.items() if state != "Cached"} <= {"register"}, done.stdout
     assert len(states) >= STAGES
 
 
