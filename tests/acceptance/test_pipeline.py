@@ -152,14 +152,14 @@ def test_deleted_outputs_come_back_from_the_cache_with_the_same_bytes(ran):
 
 def test_an_edited_csv_is_noticed(ran):
     path = ran.folder / "topics.csv"
-    before = path.read_text()
-    path.write_text(before + "salt and seed on the road,travel\n")
+    before = path.read_bytes()
+    path.write_bytes(before + b"salt and seed on the road,travel\n")
     try:
         done = ran.tritune("status")
         assert done.returncode == 0
         assert re.search(r"fetch\W+.*topics\.csv", done.stdout), done.stdout
     finally:
-        path.write_text(before)
+        path.write_bytes(before)
 
 
 def test_the_stage_s_key_is_the_name_of_its_entry_in_dvc_s_run_cache(ran):
