@@ -18,8 +18,8 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows import artifacts, summary
 from flows.execution import Execution, current
+from flows.own_server import keep_server
 from flows.register import register
-from flows.server_end import end_server_with_run
 from flows.stage import stage
 from flows.workspace import dead_flows, remember_flow, run_folder
 from tritune.pipeline.dag import order_lock
@@ -39,7 +39,7 @@ def _run_name() -> str:
 async def finetune() -> list[State] | State:
     """Bring every stage up to date, then register the model that was selected."""
     execution = current()
-    end_server_with_run()
+    keeper = asyncio.create_task(keep_server())
     folder = run_folder(execution.root, str(runtime.flow_run.id))
     await _close_dead_runs(execution)
     remember_flow(folder)
@@ -69,6 +69,7 @@ async def finetune() -> list[State] | State:
         shutil.rmtree(folder, ignore_errors=True)
     if "compare" in execution.outcomes:
         await _publish_results(execution)
+    keeper.cancel()
     if execution.cancelled:
         return Cancelled(message="cancelled; stages that were done are kept")
     return [future.state for future in futures.values()]

