@@ -12,9 +12,10 @@ from typing import Any  # noqa: E402
 
 import torch  # noqa: E402
 
-from tritune.inference import predict_logits  # noqa: E402
+from tritune.inference import model_outputs  # noqa: E402
 from tritune.metrics.classification import classification_metrics, softmax  # noqa: E402
-from tritune.models.load import load_classifier  # noqa: E402
+from tritune.models.load import load_model  # noqa: E402
+from tritune.objectives.named import objective_named  # noqa: E402
 from tritune.tokens import TokensInfo, TokenTable, read_tokens, read_tokens_info  # noqa: E402
 
 
@@ -22,7 +23,7 @@ def main() -> None:
     name, folder, work = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
     torch.set_num_threads(work["threads"])
     info = read_tokens_info(folder / "data/tokens")
-    model, _ = load_classifier(folder / "base", labels=info.labels, seed=work["seed"])
+    model, _ = load_model(folder / "base", objective="single_label", labels=info.labels, seed=work["seed"])
     train = {"tritune": train_with_ours, "trainer": train_with_trainer}[name]
     seconds = train(model, folder, info, work)
     with_setup = time.monotonic() - STARTED
@@ -30,8 +31,9 @@ def main() -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     test = read_tokens(folder / "data/tokens/test.arrow")
     device = next(model.parameters()).device
-    logits = predict_logits(model, test, pad_token_id=info.pad_token_id, device=device)
-    scores = classification_metrics(test.labels, softmax(logits))
+    objective = objective_named(info.objective)
+    outputs = model_outputs(model, test, objective=objective, pad_token_id=info.pad_token_id, device=device)
+    scores = classification_metrics(test.labels, softmax(outputs.values))
     result = {
         "seconds": seconds,
         "seconds_with_setup": with_setup,
@@ -65,12 +67,14 @@ def train_with_ours(model: Any, folder: Path, info: TokensInfo, work: dict[str, 
         plan,
         training,
         validation,
+        objective=objective_named(info.objective),
         settings=settings,
+        monitor="accuracy",
         precision="fp32",
         device=device,
         pad_token_id=info.pad_token_id,
         seed=work["seed"],
-        score=classification_metrics,
+        score=lambda outputs: classification_metrics(validation.labels, softmax(outputs.values)),
     ):
         pass
     return time.monotonic() - started

@@ -1,8 +1,12 @@
 """A tiny pretrained model, a small labelled table, and a clone of the project to run real commands in."""
 
 import csv
+import fcntl
+import io
+import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+# As many tests run side by side as there are cores: one thread each, in the commands that they start too.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ROOT = Path(__file__).parents[1]
 
@@ -86,6 +93,8 @@ class Clone:
 
     def __init__(self, folder: Path, home: Path) -> None:
         self.folder = folder
+        self.first: dict[str, tuple[int, str]] = {}
+        """Exit code and output of the commands that `first_run` ran here."""
         self.environment = {
             **{
                 name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "GIT_"))
@@ -98,7 +107,7 @@ class Clone:
         }
 
     def run(
-        self, *command: str, timeout: float = 240, stdin: str | None = None
+        self, *command: str, timeout: float = 580, stdin: str | None = None
     ) -> subprocess.CompletedProcess:
         """Run a command in the clone and return what it printed."""
         return subprocess.run(
@@ -112,7 +121,7 @@ class Clone:
             stdin=None if stdin is not None else subprocess.DEVNULL,
         )
 
-    def tritune(self, *arguments: str, timeout: float = 240, stdin: str | None = None):
+    def tritune(self, *arguments: str, timeout: float = 580, stdin: str | None = None):
         return self.run(sys.executable, "-m", "flows", *arguments, timeout=timeout, stdin=stdin)
 
     def set_params(self, change: Callable[[dict], object]) -> None:
@@ -152,3 +161,89 @@ def make_clone(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Clone]:
         return clone
 
     return make
+
+
+@pytest.fixture(scope="session")
+def first_run(make_clone, tiny_base, topic_rows, tmp_path_factory) -> Callable[[], Clone]:
+    """Return a function that copies a clone in which README's first hour went as far as `tritune run`.
+
+    Its data are a tickets.csv with README's columns, its base model is a random one. The run takes a minute,
+    so whichever of pytest's processes comes first makes it for all.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    folder = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "first run"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            clone = make_clone()
+            _use_readme_settings(clone, tiny_base, topic_rows)
+            for command in ("tritune plan", "tritune run"):
+                done = clone.run("sh", "-c", command, timeout=500)
+                assert done.returncode == 0, done.stdout + done.stderr
+                clone.first[command] = (done.returncode, done.stdout)
+            (clone.folder.parent / "first.json").write_text(json.dumps(clone.first))
+            clone.folder.parent.rename(folder)
+
+    def copy() -> Clone:
+        mine = tmp_path_factory.mktemp("a clone") / "copied"
+        shutil.copytree(folder, mine, symlinks=True)
+        clone = Clone(mine / "my project", mine / "home")
+        first = json.loads((mine / "first.json").read_text())
+        clone.first = {command: (code, printed) for command, (code, printed) in first.items()}
+        clone.environment["PATH"] = f"{mine / 'tools'}{os.pathsep}{clone.environment['PATH']}"
+        return clone
+
+    return copy
+
+
+def _use_readme_settings(clone: Clone, tiny_base: Path, topic_rows: list[tuple[str, str]]) -> None:
+    from ruamel.yaml import YAML
+
+    shutil.copytree(tiny_base, clone.folder / "base model")
+    for name, head, rows in (
+        ("tickets.csv", ["message", "team"], topic_rows),
+        ("new.csv", ["message"], [(text,) for text, _ in topic_rows[:5]]),
+    ):
+        with (clone.folder / name).open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([head, *rows])
+    shown = YAML(typ="safe").load(re.search(r"(?s)```yaml\n(.*?)```", (ROOT / "README.md").read_text())[1])
+
+    def change(params: dict) -> None:
+        for section, keys in shown.items():
+            params[section].update(keys)
+        params["model"]["source"] = "base model"
+        params["train"].update(epochs=8, batch_size=8)
+        for method in params["method"].values():
+            method["lr"] = 1e-2  # the base model is random: there is nothing to be careful with
+
+    clone.set_params(change)
+    tools = clone.folder.parent / "tools"  # what activating .venv puts on the PATH
+    tools.mkdir()
+    (tools / "tritune").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m flows "$@"\n')
+    (tools / "tritune").chmod(0o755)
+    clone.environment["PATH"] = f"{tools}{os.pathsep}{clone.environment['PATH']}"
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable:
+    """Return a function that runs a `tritune` command here, without the seconds a process takes to start.
+
+    It takes a project with `folder` and `environment`, and the command's arguments.
+    """
+    from flows.cli import main
+
+    def run(project, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess:
+        monkeypatch.chdir(project.folder)
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+        for name in set(os.environ) - set(project.environment):
+            if not name.startswith("PYTEST_"):
+                monkeypatch.delenv(name)
+        for name, value in project.environment.items():
+            if not name.startswith("PYTEST_"):
+                monkeypatch.setenv(name, value)
+        capsys.readouterr()
+        code = main(arguments)
+        said = capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, code, said.out, said.err)
+
+    return run

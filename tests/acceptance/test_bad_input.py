@@ -1,4 +1,4 @@
-"""What a user can get wrong, tried with the real command: one message, exit code 2, nothing half-written.
+"""What a user can get wrong, tried in a clone: one message, exit code 2, nothing half-written.
 
 Each sentence in full is pinned by the test of the module that says it; what the hub can answer (no such
 repository or revision, gated, unreachable) is tried against a server in tests/tritune/models/test_source.py.
@@ -227,12 +227,12 @@ def assert_one_clear_message(done: subprocess.CompletedProcess, names: str) -> N
 
 
 @pytest.mark.parametrize("kind", BEFORE_ANY_STAGE)
-def test_it_is_refused_before_any_stage_runs(spoilt, kind):
+def test_it_is_refused_before_any_stage_runs(spoilt, kind, in_process):
     change, names = BEFORE_ANY_STAGE[kind]
     change(spoilt)
     before = outputs(spoilt)
     try:
-        done = spoilt.tritune("run")
+        done = in_process(spoilt, "run")
         assert_one_clear_message(done, names)
         assert "Prefect" not in done.stdout + done.stderr
         assert "may have work to do" not in done.stdout
@@ -259,10 +259,10 @@ def test_a_stage_refuses_it_and_leaves_no_output(spoilt, kind):
 
 
 @pytest.mark.parametrize("kind", IN_A_PLAN)
-def test_a_plan_that_cannot_be_trained_is_refused_before_the_first_run(spoilt, kind):
+def test_a_plan_that_cannot_be_trained_is_refused_before_the_first_run(spoilt, kind, in_process):
     change, names = IN_A_PLAN[kind]
     change(spoilt)
-    assert_one_clear_message(spoilt.tritune("plan", "--method", "partial"), names)
+    assert_one_clear_message(in_process(spoilt, "plan", "--method", "partial"), names)
 
 
 def test_the_stage_refuses_such_a_plan_and_leaves_no_output(spoilt):
@@ -318,13 +318,13 @@ def test_outside_a_project_it_says_where_to_go(spoilt, tmp_path):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_a_command_without_its_subject_says_what_is_there(spoilt, arguments, names):
-    assert_one_clear_message(spoilt.tritune(*arguments, stdin="x\n"), names)
+def test_a_command_without_its_subject_says_what_is_there(spoilt, arguments, names, in_process):
+    assert_one_clear_message(in_process(spoilt, *arguments, stdin="x\n"), names)
 
 
-def test_a_file_in_the_way_of_a_folder_is_named(spoilt):
+def test_a_file_in_the_way_of_a_folder_is_named(spoilt, in_process):
     (spoilt.folder / "data").write_text("in the way")
-    done = spoilt.tritune("run")
+    done = in_process(spoilt, "run")
     assert_one_clear_message(done, "data: cannot be written to")
     assert (spoilt.folder / "data").read_text() == "in the way"
 

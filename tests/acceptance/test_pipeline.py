@@ -13,29 +13,16 @@ from pathlib import Path
 
 import psutil
 import pytest
+from ruamel.yaml import YAML
 
 ADAPTIVE_STAGES = {"prepare@adaptive", "train@adaptive-13", "evaluate@adaptive-13", "compare", "select"}
 STAGES = 3 + 3 * 3 + 2  # fetch, ingest, tokenize; prepare, train, evaluate of three methods; compare, select
 
 
 @pytest.fixture(scope="module")
-def ran(make_clone, tiny_base, topics_csv):
+def ran(first_run):
     """A clone in which `tritune run` has run once on the user's csv and a local model."""
-    clone = make_clone()
-    shutil.copytree(tiny_base, clone.folder / "my base")
-    shutil.copy(topics_csv, clone.folder / "topics.csv")
-
-    def use_own_data(params):
-        params["data"].update(source="topics.csv", min_rows_per_class=2, rare_classes="error")
-        params["model"]["source"] = "my base"
-        params["train"].update(epochs=8, batch_size=8)
-        for method in params["method"].values():
-            method["lr"] = 1e-2  # the base model is random: there is nothing to be careful with
-
-    clone.set_params(use_own_data)
-    clone.first = clone.tritune("run")
-    assert clone.first.returncode == 0, clone.first.stdout + clone.first.stderr
-    return clone
+    return first_run()
 
 
 def stale_stages(clone) -> set[str]:
@@ -53,7 +40,7 @@ def hashes(folder: Path) -> dict[str, str]:
 
 
 def test_one_command_trains_compares_and_registers(ran):
-    output = ran.first.stdout
+    output = ran.first["tritune run"][1]
     for method in ("full", "partial", "adaptive"):
         assert re.search(rf"\b{method}\b", output)
         assert (ran.folder / f"checkpoints/{method}-13/model.safetensors").is_file()
@@ -150,14 +137,14 @@ def test_deleted_outputs_come_back_from_the_cache_with_the_same_bytes(ran):
     assert "classifier@v0.0.2" not in tags
 
 
-def test_an_edited_csv_is_noticed(ran):
-    path = ran.folder / "topics.csv"
+def test_an_edited_csv_is_noticed(ran, in_process):
+    path = ran.folder / "tickets.csv"
     before = path.read_bytes()
     path.write_bytes(before + b"salt and seed on the road,travel\n")
     try:
-        done = ran.tritune("status")
+        done = in_process(ran, "status")
         assert done.returncode == 0
-        assert re.search(r"fetch\W+.*topics\.csv", done.stdout), done.stdout
+        assert re.search(r"fetch\W+.*tickets\.csv", done.stdout), done.stdout
     finally:
         path.write_bytes(before)
 
@@ -165,10 +152,11 @@ def test_an_edited_csv_is_noticed(ran):
 def test_the_stage_s_key_is_the_name_of_its_entry_in_dvc_s_run_cache(ran):
     ask = (
         "import sys; from pathlib import Path; from tritune.pipeline.identity import identity_of; "
-        "print(identity_of(sys.argv[1], root=Path.cwd()).key)"
+        "[print(identity_of(stage, root=Path.cwd()).key) for stage in sys.argv[1:]]"
     )
-    for stage in ("fetch", "prepare@partial", "train@full-13", "select"):
-        key = ran.run(sys.executable, "-c", ask, stage).stdout.strip()
+    stages = ("fetch", "prepare@partial", "train@full-13", "select")
+    keys = ran.run(sys.executable, "-c", ask, *stages).stdout.split()
+    for stage, key in zip(stages, keys, strict=True):
         assert (ran.folder / ".dvc/cache/runs" / key[:2] / key).is_dir(), stage
 
 
@@ -201,10 +189,7 @@ def test_parameters_edited_while_a_stage_runs_discard_its_result(ran):
 
 def test_killed_in_training_it_leaves_no_process_and_ends_with_the_same_bytes(ran):
     before = hashes(ran.folder)
-    for name in ("checkpoints", "histories"):
-        shutil.rmtree(ran.folder / name)
-    (ran.folder / "dvc.lock").unlink()
-    shutil.rmtree(ran.folder / ".dvc/cache/runs")
+    forget_the_trainings(ran.folder)
     flow = start(ran, "-m", "flows", "run")
     wait_until(lambda: trainings(ran), seconds=200)
     flow.send_signal(signal.SIGKILL)
@@ -219,6 +204,18 @@ def test_killed_in_training_it_leaves_no_process_and_ends_with_the_same_bytes(ra
     assert flow.returncode == 0, printed
     assert stale_stages(ran) == set()
     assert hashes(ran.folder) == before
+
+
+def forget_the_trainings(folder: Path) -> None:
+    """Have all trainings, and nothing but them, run again."""
+    for name in ("checkpoints", "histories", ".dvc/cache/runs"):
+        shutil.rmtree(folder / name)
+    yaml, path = YAML(), folder / "dvc.lock"
+    lock = yaml.load(path.read_text())
+    for stage in [name for name in lock["stages"] if name.startswith("train@")]:
+        del lock["stages"][stage]
+    with path.open("w") as file:
+        yaml.dump(lock, file)
 
 
 def start(clone, *arguments: str) -> subprocess.Popen:
@@ -254,33 +251,35 @@ def wait_until(condition, *, seconds: float) -> None:
         time.sleep(0.2)
 
 
-def test_predict_answers_from_a_file_and_from_stdin(ran):
+def test_predict_answers_from_a_file_and_from_stdin(ran, in_process):
     (ran.folder / "new.csv").write_text("message\nbread and butter\nthe hotel map\n")
-    done = ran.tritune("predict", "--input", "new.csv", "--text", "message", "--output", "out.csv")
+    done = in_process(ran, "predict", "--input", "new.csv", "--text", "message", "--output", "out.csv")
     assert done.returncode == 0, done.stderr
     rows = (ran.folder / "out.csv").read_text().splitlines()
     assert len(rows) == 3
     assert "label" in rows[0]
-    done = ran.tritune("predict", stdin="bread and butter\nthe hotel map\n")
+    done = in_process(ran, "predict", stdin="bread and butter\nthe hotel map\n")
     labels = [json.loads(line)["label"] for line in done.stdout.splitlines()]
     assert labels == [row.split(",")[rows[0].split(",").index("label")] for row in rows[1:]]
 
 
-def test_predict_takes_a_registered_version(ran):
-    answers = [ran.tritune("predict", "--model", name, stdin="bread\n") for name in ("champion", "v0.0.1")]
+def test_predict_takes_a_registered_version(ran, in_process):
+    answers = [
+        in_process(ran, "predict", "--model", name, stdin="bread\n") for name in ("champion", "v0.0.1")
+    ]
     assert answers[0].returncode == 0, answers[0].stderr
     assert json.loads(answers[0].stdout)["label"] in {"garden", "kitchen", "travel"}
     assert answers[1].stdout == answers[0].stdout
 
 
-def test_the_registry_lists_the_champion_with_its_scores(ran):
-    done = ran.tritune("registry")
+def test_the_registry_lists_the_champion_with_its_scores(ran, in_process):
+    done = in_process(ran, "registry")
     assert done.returncode == 0
     assert re.search(r"v0\.0\.1.*champion", done.stdout), done.stdout
 
 
-def test_the_plan_shows_what_is_frozen(ran):
-    done = ran.tritune("plan", "--method", "partial")
+def test_the_plan_shows_what_is_frozen(ran, in_process):
+    done = in_process(ran, "plan", "--method", "partial")
     assert done.returncode == 0, done.stderr
     assert "frozen" in done.stdout
     assert "head" in done.stdout

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks.versus_trainer import markdown, sample_rows, summary
+from benchmarks.versus_trainer import arguments, markdown, prepare_work, sample_rows, summary
 
 ROOT = Path(__file__).parents[2]
 OPTIONS = argparse.Namespace(epochs=1, batch_size=32, threads=1, lr=1e-3, seed=1, repeats=2, data=None)
@@ -27,6 +27,27 @@ def test_the_ratio_is_taken_pair_by_pair():
     table = markdown(report)
     assert "| seconds, training only | 1.5 | 5.5 | 4.00 (3.00 - 5.00) |" in table
     assert "| peak memory, MiB | 1024 | 1024 | 1.00 (1.00 - 1.00) |" in table
+
+
+def test_the_page_names_every_figure_in_which_this_project_is_behind():
+    slower = [run("tritune", 4.0), run("trainer", 2.0)]
+    said = (
+        "This project is behind Trainer in training seconds (Trainer takes 0.50 of ours), seconds with set-up"
+    )
+    assert said in markdown(summary(slower, OPTIONS, {"train": 10}))
+    worse = [{**run("tritune", 1.0), "macro_f1": 0.7}, run("trainer", 1.0)]
+    assert markdown(summary(worse, OPTIONS, {"train": 10})).endswith(
+        "\nThis project is behind Trainer in test macro F1 (0.700 against 0.800).\n"
+    )
+    equal = [run("tritune", 1.0), run("trainer", 1.0)]
+    assert "behind Trainer in none of these figures" in markdown(summary(equal, OPTIONS, {"train": 10}))
+
+
+def test_by_default_it_trains_on_two_thousand_rows(tmp_path, tiny_base, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # prepare_work goes to its folder
+    monkeypatch.setattr(sys, "argv", ["versus_trainer", "--model", str(tiny_base)])
+    counts = prepare_work(tmp_path, arguments())
+    assert counts["train"] == 2000
 
 
 def test_a_sample_keeps_every_class_and_the_order_of_rows(tmp_path):
