@@ -5,15 +5,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tritune.data.clean import among, blank, conflicting, labelled, repeated
+from tritune.data.clean import labelled
+from tritune.data.cleaned import Findings, cleaned_splits, noticed, refuse_empty_cut
 from tritune.data.files import SPLITS
-from tritune.data.rows import Row, place
-from tritune.data.split import cut
+from tritune.data.rows import LABEL_MARK, Row, place
 from tritune.errors import InputError
 from tritune.settings.data import DataSettings
-
-Findings = dict[str, dict[str, list[Row]]]
-"""Split -> reason -> rows."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +29,11 @@ class Classification:
     cut: list[str]
     """Splits that were cut from the training rows."""
 
-    dropped: Findings = field(default_factory=dict)
-    noticed: Findings = field(default_factory=dict)
+    multi_label: bool
+    """Whether a row may have any number of labels."""
+
+    dropped: Findings[Row] = field(default_factory=dict)
+    noticed: Findings[Row] = field(default_factory=dict)
     """Rows that are in doubt, but kept: nothing is dropped from validation and test for its text."""
 
     dropped_classes: dict[str, int] = field(default_factory=dict)
@@ -43,9 +43,8 @@ class Classification:
 def classification_splits(given: Mapping[str, Sequence[Row]], *, settings: DataSettings) -> Classification:
     """Return cleaned train, validation and test rows; a split that is not given is cut from train.
 
-    From train are dropped, in this order: blank texts, texts that a given split holds (whatever their
-    label), then, after the cut, repeated rows, texts under several labels, texts in a validation split.
-    Rows of validation and test are dropped only when their whole class is (`rare_classes: drop`).
+    What is dropped from train: see `cleaned_splits`. Rows of validation and test are dropped only when their
+    whole class is (`rare_classes: drop`); a row that may have several labels only loses those that are rare.
 
     Args:
         given: Rows by split; "train" is there. Texts of given validation and test rows are not blank.
@@ -55,7 +54,12 @@ def classification_splits(given: Mapping[str, Sequence[Row]], *, settings: DataS
         InputError: One class only, a label that no training row has, a class with too few distinct
             training texts, or nothing left in a split.
     """
-    known = sorted({row.label for row in given["train"]})
+    known = sorted({label for row in given["train"] for label in row.labels})
+    if not known:
+        raise InputError(
+            f"{given['train'][0].file.original}: no row has any label; is data.label in params.yaml the "
+            "right column?"
+        )
     if len(known) == 1:
         raise InputError(
             f"{given['train'][0].file.original}: every row has the label {known[0]!r}; a classifier needs "
@@ -63,23 +67,15 @@ def classification_splits(given: Mapping[str, Sequence[Row]], *, settings: DataS
         )
     for split in ("validation", "test"):
         _refuse_unknown(given.get(split, ()), known)
-    dropped: Findings = {split: {} for split in SPLITS}
-    train, dropped["train"]["blank_text"] = blank(given["train"])
-    for split in ("test", "validation"):
-        train, dropped["train"][f"also_in_{split}"] = among(train, given.get(split, ()))
-    missing = [split for split in ("validation", "test") if split not in given]
-    parts = cut(
-        train,
-        test_fraction=settings.test_fraction if "test" in missing else 0.0,
-        validation_fraction=settings.validation_fraction if "validation" in missing else 0.0,
-    )
-    splits = {split: parts[split] if split in missing else list(given[split]) for split in SPLITS[1:]}
-    train, dropped["train"]["repeated"] = repeated(parts["train"])
-    train, dropped["train"]["conflicting_label"] = conflicting(train)
-    splits = {"train": train, **splits}
+    cleaned = cleaned_splits(given, settings=settings)
+    splits, dropped = cleaned.splits, cleaned.dropped
+    train = splits["train"]
     rare = _rare_classes(train, known, settings)
     for split in SPLITS:
-        splits[split], dropped[split]["rare_class"] = labelled(splits[split], rare)
+        if settings.multi_label:
+            splits[split], dropped[split]["rare_class"] = without(splits[split], rare)
+        else:
+            splits[split], dropped[split]["rare_class"] = labelled(splits[split], rare)
     labels = [label for label in known if label not in rare]
     if len(labels) < 2:
         raise InputError(
@@ -87,12 +83,7 @@ def classification_splits(given: Mapping[str, Sequence[Row]], *, settings: DataS
             f"{settings.min_rows_per_class} or more distinct training texts, and a classifier needs two; add "
             "rows or lower it"
         )
-    for split in missing:
-        if not splits[split]:
-            raise InputError(
-                f"data.{split}_fraction: {getattr(settings, split + '_fraction')} of {len(given['train'])} "
-                f"rows left the {split} split without a row; add rows, raise it, or give a file {split}.csv"
-            )
+    refuse_empty_cut(cleaned, len(given["train"]), settings=settings)
     for split in SPLITS[1:]:
         if not splits[split]:
             raise InputError(
@@ -104,41 +95,42 @@ def classification_splits(given: Mapping[str, Sequence[Row]], *, settings: DataS
         splits=splits,
         labels=labels,
         given={split: len(given[split]) for split in SPLITS if split in given},
-        cut=missing,
+        cut=cleaned.cut,
+        multi_label=settings.multi_label,
         dropped=dropped,
-        noticed=_noticed(splits),
+        noticed=noticed(splits),
         dropped_classes=rare,
     )
 
 
-def _noticed(splits: Mapping[str, Sequence[Row]]) -> Findings:
-    found: Findings = {}
-    for split in ("validation", "test"):
-        found[split] = {
-            "repeated": repeated(splits[split])[1],
-            "conflicting_label": conflicting(splits[split])[1],
-        }
-    found["validation"]["also_in_test"] = among(splits["validation"], splits["test"])[1]
-    return found
+def without(rows: Sequence[Row], labels: Mapping[str, int]) -> tuple[list[Row], list[Row]]:
+    """Take some labels off rows that may have several. Return all rows, and those that lost one."""
+    kept, found = [], []
+    for row in rows:
+        left = [label for label in row.labels if label not in labels]
+        kept.append(row._replace(label=LABEL_MARK.join(left)) if len(left) < len(row.labels) else row)
+        if len(left) < len(row.labels):
+            found.append(row)
+    return kept, found
 
 
 def _refuse_unknown(rows: Sequence[Row], known: Sequence[str]) -> None:
     labels = set(known)
-    for row in rows:
-        if row.label not in labels:
-            close = difflib.get_close_matches(row.label, known, n=1)
+    for row, label in ((one, label) for one in rows for label in one.labels):
+        if label not in labels:
+            close = difflib.get_close_matches(label, known, n=1)
             hint = f" (did you mean {close[0]!r}?)" if close else ""
             there = ", ".join(map(repr, known[:10])) + (f" and {len(known) - 10} more" if known[10:] else "")
             raise InputError(
                 f"{place(row.file, row.number, row.line)}: no training row has the label "
-                f"{row.label!r}{hint}; correct it, or add training rows of that class. The training rows "
+                f"{label!r}{hint}; correct it, or add training rows of that class. The training rows "
                 f"have {there}"
             )
 
 
 def _rare_classes(train: Sequence[Row], known: Sequence[str], settings: DataSettings) -> dict[str, int]:
     """Return each class with too few training rows (which are distinct by now), and how many it has."""
-    count = Counter(row.label for row in train)
+    count = Counter(label for row in train for label in row.labels)
     rare = {label: count[label] for label in known if count[label] < settings.min_rows_per_class}
     if rare and settings.rare_classes == "error":
         few = sorted(rare, key=lambda label: (rare[label], label))

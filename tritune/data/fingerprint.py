@@ -32,7 +32,7 @@ def source_record(source: str, *, root: Path) -> dict[str, Any]:
 def source_files(source: str, *, root: Path) -> list[tuple[Path, str]]:
     """Return each file of a local or packaged source, and the raw file it becomes; no file for the hub.
 
-    Fast, and touches no content: fit for a check before anything runs.
+    Fast, and reads a file's beginning at most: fit for a check before anything runs.
 
     Raises:
         InputError: The source is malformed, not there, ambiguous, or in a folder that the pipeline writes.

@@ -1,6 +1,6 @@
 """The splits of a hub data set at a pinned commit, as plain tables; no code of the data set is run."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -78,18 +78,31 @@ def download_splits(source: str) -> HubSplits:
 
 
 def _plain(dataset: "object") -> pa.Table:
-    """Return a data set's rows as a table without the library's metadata, class numbers as names."""
-    from datasets import ClassLabel
+    """Return a data set's rows as a table without the library's metadata, class numbers as names.
+
+    Lists of class numbers too: the tags of words.
+    """
+    from datasets import ClassLabel, List
 
     table: pa.Table = dataset.data.table  # type: ignore[attr-defined]
     for column, feature in dataset.features.items():  # type: ignore[attr-defined]
-        if isinstance(feature, ClassLabel):
-            # -1 is the library's mark for a label that is withheld.
-            numbers = table.column(column).to_pylist()
-            names = [None if n is None or n < 0 else feature.names[n] for n in numbers]
+        listed = isinstance(feature, List)
+        kind = feature.feature if isinstance(feature, List) else feature
+        if isinstance(kind, ClassLabel):
+            values, names = table.column(column).to_pylist(), kind.names
+            named = [_names(value, names) for value in values] if listed else _names(values, names)
             index = table.column_names.index(column)
-            table = table.set_column(index, column, pa.array(names, pa.string()))
+            table = table.set_column(
+                index, column, pa.array(named, pa.list_(pa.string()) if listed else pa.string())
+            )
     return table.replace_schema_metadata(None).combine_chunks()
+
+
+def _names(numbers: Sequence[int | None] | None, names: Sequence[str]) -> list[str | None] | None:
+    """Return class numbers as names; -1 is the library's mark for a label that is withheld."""
+    if numbers is None:
+        return None
+    return [None if number is None or number < 0 else names[number] for number in numbers]
 
 
 def _first_line(error: Exception) -> str:

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tritune.data.classification import Classification, Findings
+from tritune.data.classification import Classification
+from tritune.data.cleaned import Findings
 from tritune.data.rows import Row
 
 EXAMPLES = 5
@@ -32,12 +33,13 @@ def data_profile(data: Classification, *, task: str, labels_trimmed: Mapping[str
     return {
         "task": task,
         "labels": data.labels,
+        "multi_label": data.multi_label,
         "rows_given": data.given,
         "splits_cut_from_train": data.cut,
         "splits": {split: _split(rows, data.labels) for split, rows in data.splits.items()},
-        "dropped": _findings(data.dropped),
+        "dropped": findings(data.dropped),
         "dropped_classes": data.dropped_classes,
-        "noticed_and_kept": _findings(data.noticed),
+        "noticed_and_kept": findings(data.noticed),
         "labels_trimmed": {split: count for split, count in labels_trimmed.items() if count},
     }
 
@@ -51,26 +53,32 @@ def quantiles(lengths: Sequence[int]) -> dict[str, int]:
 
 
 def _split(rows: Sequence[Row], labels: Sequence[str]) -> dict[str, Any]:
-    count = Counter(row.label for row in rows)
+    count = Counter(label for row in rows for label in row.labels)
     return {
         "rows": len(rows),
         "distinct_texts": len({row.key for row in rows}),
         "rows_per_label": {label: count[label] for label in labels},
         "labels_without_rows": [label for label in labels if not count[label]],
+        "rows_without_label": sum(not row.labels for row in rows),
         "characters": quantiles([len(row.text) for row in rows]),
     }
 
 
-def _findings(findings: Findings) -> dict[str, Any]:
+def findings(found: Findings, *, why: Mapping[str, str] = WHY) -> dict[str, Any]:
+    """Return how many rows there are for each reason, and the first few of them.
+
+    Args:
+        why: Each reason in words.
+    """
     return {
         split: {
             reason: {
-                "why": WHY[reason],
+                "why": why[reason],
                 "rows": len(rows),
                 "examples": [row.id for row in rows[:EXAMPLES]],
             }
             for reason, rows in reasons.items()
             if rows
         }
-        for split, reasons in findings.items()
+        for split, reasons in found.items()
     }

@@ -3,7 +3,7 @@
 import hashlib
 import unicodedata
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,28 @@ class RawFile:
     """The name of the user's file that it is a copy of, for messages: `tickets.csv`."""
 
 
+LABEL_MARK = "\x1f"
+"""ASCII's unit separator: between the labels of a text that has several."""
+
+
+class Labelled(Protocol):
+    """What cleaning and splitting ask of a row, whatever the task."""
+
+    @property
+    def text(self) -> str:
+        """What is to be labelled."""
+
+    @property
+    def label(self) -> str:
+        """Its label, or all of its labels as one text."""
+
+    @property
+    def key(self) -> bytes:
+        """`text_key` of the text."""
+
+
 class Row(NamedTuple):
-    """A row of a raw file. A tuple, because there may be millions."""
+    """A labelled text of a raw file. A tuple, because there may be millions."""
 
     file: RawFile
     number: int
@@ -29,8 +49,18 @@ class Row(NamedTuple):
 
     text: str
     label: str
+    """The label; where a text may have several, all of them, sorted, with `LABEL_MARK` between them."""
+
     key: bytes
-    """`text_key` of the text."""
+    """`text_key` of the text, or of both texts of a pair."""
+
+    pair: str | None = None
+    """The second text, where pairs are labelled."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All of its labels; none, where a text may have none."""
+        return tuple(filter(None, self.label.split(LABEL_MARK)))
 
     @property
     def id(self) -> str:

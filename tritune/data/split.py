@@ -1,8 +1,11 @@
 """Cut a missing split off the training rows, by the text alone: adding rows moves no row."""
 
 from collections.abc import Iterable
+from typing import TypeVar
 
-from tritune.data.rows import Row
+from tritune.data.rows import Labelled
+
+Row = TypeVar("Row", bound=Labelled)
 
 
 def position(key: bytes) -> float:

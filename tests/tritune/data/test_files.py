@@ -61,7 +61,7 @@ def test_the_validation_split_has_many_names(tmp_path: Path, name: str) -> None:
         (
             ["train.json"],
             "data.source: 'my/data': train.json: only .csv, .tsv, .jsonl, .parquet are read; write one JSON "
-            "object a line and call it .jsonl",
+            "object a line and call it .jsonl (a .json file must have SQuAD's form)",
         ),
     ],
 )
@@ -92,3 +92,46 @@ def test_yaml_files_are_a_corpus_unless_data_files_are_there(tmp_path: Path) -> 
     assert [file.name for file in conversation_files(tmp_path)] == ["a.yaml", "b.yml"]
     assert conversation_files(folder_of(tmp_path, "train.csv")) == []
     assert conversation_files(tmp_path / "b.yml") == []
+
+
+def test_squad_s_own_files_are_read_and_their_versions_say_nothing(tmp_path: Path) -> None:
+    content = '\ufeff {"version": "v2.0", "data": [{"title": "a", "paragraphs": []}]}'
+    for name in ("train-v2.0.json", "dev-v2.0.json", "test_v1.json"):
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    folder_of(tmp_path, "dataset_infos.json")
+    found = split_files(tmp_path, source="a")
+    assert {split: file.name for split, file in found.items()} == {
+        "train": "train-v2.0.json",
+        "validation": "dev-v2.0.json",
+        "test": "test_v1.json",
+    }
+    assert split_files(tmp_path / "dev-v2.0.json", source="a") == {"train": tmp_path / "dev-v2.0.json"}
+
+
+def test_another_json_file_is_refused_by_its_content(tmp_path: Path) -> None:
+    (tmp_path / "train.json").write_text('[{"paragraphs": 1}]')
+    assert refused(tmp_path) == (
+        "data.source: 'my/data': train.json: only .csv, .tsv, .jsonl, .parquet are read; write one JSON "
+        "object a line and call it .jsonl (a .json file must have SQuAD's form)"
+    )
+
+
+def test_files_with_a_word_a_line_are_read_and_other_texts_are_not(tmp_path: Path) -> None:
+    for name in ("train.txt", "dev.conll", "SOURCE.txt"):
+        (tmp_path / name).write_text("-DOCSTART- O\n\nAda B-x\nLovelace\tI-x\n\nis O\n")
+    found = split_files(tmp_path, source="a")
+    assert {split: file.name for split, file in found.items()} == {
+        "train": "train.txt",
+        "validation": "dev.conll",
+    }
+    (tmp_path / "train.txt").write_text("Ada is here.\nO\n")
+    assert refused(tmp_path) == (
+        "data.source: 'my/data': train.txt: only .csv, .tsv, .jsonl, .parquet are read; save it with named "
+        "columns, as .csv or .tsv (a .txt may hold a word and its tag a line)"
+    )
+
+
+def test_a_tagged_file_of_no_split_is_refused_rather_than_passed_over(tmp_path: Path) -> None:
+    assert refused(folder_of(tmp_path, "train.conll", "more.conll")).startswith(
+        "data.source: 'my/data': cannot tell which split more.conll is"
+    )

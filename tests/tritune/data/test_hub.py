@@ -75,6 +75,16 @@ def test_class_numbers_become_names_and_withheld_labels_are_missing(repository: 
     }
 
 
+def test_lists_of_class_numbers_become_lists_of_names(repository: Path) -> None:
+    tags = datasets.ClassLabel(names=["O", "B-x"])
+    features = datasets.Features(
+        {"tokens": datasets.List(datasets.Value("string")), "ner_tags": datasets.List(tags)}
+    )
+    rows = {"tokens": [["ada", "is"], [], None], "ner_tags": [[1, 0], [], None]}
+    datasets.Dataset.from_dict(rows, features=features).to_parquet(repository / "train.parquet")
+    assert download_splits(SOURCE).tables["train"].to_pydict()["ner_tags"] == [["B-x", "O"], [], None]
+
+
 def test_another_kind_of_files_is_refused(repository: Path) -> None:
     (repository / "train.txt").write_text("x\n")
     assert refused() == "data.source: a/b is made of text files; only parquet, csv, json are read"

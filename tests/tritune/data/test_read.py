@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -7,15 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tritune.data.read import CHUNK, read_rows
+from tritune.data.read import read_rows
+from tritune.data.records import CHUNK
 from tritune.data.rows import RawFile, Row
 from tritune.errors import InputError
+from tritune.settings.data import DataSettings
 
 
-def read(path: Path, *, text: str = "text", label: str = "label", blank_text: bool = True) -> list[Row]:
-    return read_rows(path, RawFile(path.name, "tickets.csv"), text=text, label=label, blank_text=blank_text)[
-        0
-    ]
+def read(path: Path, *, blank_text: bool = True, **settings: Any) -> list[Row]:
+    return read_rows(
+        path, RawFile(path.name, "tickets.csv"), DataSettings(source="x", **settings), blank_text=blank_text
+    )[0]
 
 
 def written(folder: Path, name: str, content: str | bytes) -> Path:
@@ -94,9 +97,7 @@ def test_labels_may_be_text_numbers_or_truth_values(tmp_path: Path, value: str, 
 
 def test_white_space_around_labels_is_cut_off_and_counted(tmp_path: Path) -> None:
     path = written(tmp_path, "train.csv", "text,label\nx, a\ny,a \nz,a\n")
-    rows, trimmed = read_rows(
-        path, RawFile("train.csv", "t.csv"), text="text", label="label", blank_text=True
-    )
+    rows, trimmed = read_rows(path, RawFile("train.csv", "t.csv"), DataSettings(source="x"), blank_text=True)
     assert ([row.label for row in rows], trimmed) == (["a", "a", "a"], 2)
 
 
@@ -290,3 +291,29 @@ def test_a_character_across_two_chunks_is_whole(tmp_path: Path, start: int) -> N
     assert read(path)[0].text.endswith("€")
     cut = written(tmp_path, "train.csv", head + b"x" * (CHUNK - len(head) - 1) + b"\xe2")
     assert f"line 2: byte {CHUNK - 1} (0xe2) is not UTF-8" in refused(cut)
+
+
+def test_pairs_have_a_second_text_and_one_key_for_both(tmp_path: Path) -> None:
+    path = written(tmp_path, "train.csv", "text,other,label\na,b,x\nab,,x\na,c,x\n".replace("ab,,", "ab,d,"))
+    rows = read(path, text_pair="other")
+    assert [(row.text, row.pair) for row in rows] == [("a", "b"), ("ab", "d"), ("a", "c")]
+    assert len({row.key for row in rows}) == 3
+    empty = written(tmp_path, "test.csv", "text,other,label\na,,x\n")
+    assert refused(empty, text_pair="other") == (
+        "tickets.csv, row 1 (line 2), column 'other': the text is missing; fill it in or delete the row"
+    )
+
+
+def test_a_text_can_have_several_labels_or_none(tmp_path: Path) -> None:
+    csv = written(tmp_path, "train.csv", "text,label\nx,b; a\ny,\nz,a;a\n")
+    rows = read(csv, multi_label=True, label_separator=";")
+    assert [row.labels for row in rows] == [("a", "b"), (), ("a",)]
+    jsonl = written(
+        tmp_path, "train.jsonl", '{"text": "x", "label": ["b", "a"]}\n{"text": "y", "label": []}\n'
+    )
+    assert [row.labels for row in read(jsonl, multi_label=True)] == [("a", "b"), ()]
+    wrong = written(tmp_path, "test.jsonl", '{"text": "x", "label": "a,b"}\n')
+    assert refused(wrong, multi_label=True) == (
+        "tickets.csv, row 1 (line 1), column 'label': the labels are 'a,b', of type str; with "
+        'data.multi_label: true they must be a list such as ["a", "b"]'
+    )
