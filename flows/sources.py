@@ -5,20 +5,19 @@ DVC cannot see it: a source is a parameter, not a file.
 
 from pathlib import Path
 
-from tritune.address import HUB, hub_address
 from tritune.data.fingerprint import source_changed, source_files
-from tritune.models.source import locate_model, model_changed
+from tritune.models.base import base_changed, check_base
 from tritune.settings.project import Project
 
 
 def stale_sources(project: Project, *, root: Path) -> dict[str, str]:
     """Return the stages to run whatever DVC says, with the reason."""
-    data, model = project.data.source, project.model.source
+    data, model = project.data.source, project.model
     changed = []
     if source_changed(data, root / "data/raw", root=root):
         changed.append(data)
-    if model_changed(model, root / "base", root=root):
-        changed.append(model)
+    if base_changed(model, root / "base", root=root):
+        changed.append(" or ".join(filter(None, (model.source, model.decoder))))
     return {"fetch": f"{' and '.join(changed)} changed"} if changed else {}
 
 
@@ -31,8 +30,4 @@ def check_sources(project: Project, *, root: Path) -> None:
         InputError: Data or model are not there, ambiguous, of an unknown kind or unsafe to load.
     """
     source_files(project.data.source, root=root)
-    model = project.model.source
-    if model.startswith(HUB):
-        hub_address(model, key="model.source")
-    else:
-        locate_model(model, root=root)
+    check_base(project.model, root=root)

@@ -28,7 +28,7 @@ WRITTEN = (
 """Folders of the project that the pipeline writes. DVC empties an output before its stage runs, so a source
 that lies there would be deleted before it is read."""
 
-LOCAL_ENDINGS = {".csv", ".tsv", ".json", ".jsonl", ".parquet", ".txt", ".xlsx"}
+LOCAL_ENDINGS = {".csv", ".tsv", ".json", ".jsonl", ".parquet", ".txt", ".xlsx", ".gguf"}
 """What nobody calls a repository of the hub."""
 
 HUB_PAGE = re.compile(

@@ -18,6 +18,12 @@ DISTILBERT = {"vocab_size": 50, "dim": 16, "n_layers": 3, "n_heads": 2, "hidden_
 DEBERTA = {"relative_attention": True, "position_buckets": 8, "norm_rel_ebd": "layer_norm"}
 DEBERTA |= {"share_att_key": True, "pos_att_type": ["p2c", "c2p"], "position_biased_input": False}
 
+OPT = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2}
+OPT |= {"ffn_dim": 32, "word_embed_proj_dim": 16, "max_position_embeddings": 32}
+BERT = {**SMALL, "model_type": "bert"}
+PAIR = {"encoder": {**BERT, "num_hidden_layers": 2}, "pad_token_id": 0, "decoder_start_token_id": 2}
+PAIR |= {"decoder": {**BERT, "is_decoder": True, "add_cross_attention": True}}
+
 RECIPES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "bert": ("BertConfig", "BertForSequenceClassification", SMALL),
     "roberta": ("RobertaConfig", "RobertaForSequenceClassification", SMALL),
@@ -31,7 +37,12 @@ RECIPES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "t5": ("T5Config", "T5ForSequenceClassification", T5),
     "bart": ("BartConfig", "BartForSequenceClassification", BART),
     "gpt2-lm": ("GPT2Config", "GPT2LMHeadModel", GPT2),
+    "llama-lm": ("LlamaConfig", "LlamaForCausalLM", {**SMALL, "num_key_value_heads": 1}),
+    "qwen2-lm": ("Qwen2Config", "Qwen2ForCausalLM", {**SMALL, "num_key_value_heads": 1}),
+    "opt-lm": ("OPTConfig", "OPTForCausalLM", OPT),
     "t5-lm": ("T5Config", "T5ForConditionalGeneration", T5),
+    "bart-lm": ("BartConfig", "BartForConditionalGeneration", BART),
+    "pair": ("EncoderDecoderConfig", "EncoderDecoderModel", PAIR),
 }
 
 

@@ -1,24 +1,67 @@
-"""A fine-tuned classifier from its folder, with the names of its classes."""
+"""A fine-tuned model from its folder: what it was trained for, and the names of its classes or tags."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from transformers import AutoModelForSequenceClassification, PreTrainedModel
+import transformers
+from transformers import PreTrainedModel
 
 from tritune.errors import InputError
-from tritune.models.classes import class_names
+from tritune.models.classes import class_names, purpose
+from tritune.objectives.named import OBJECTIVES
+from tritune.objectives.objective import Objective
 
 
-def load_finetuned(folder: Path) -> tuple[PreTrainedModel, list[str]]:
-    """Return the model, on the CPU in evaluation mode with float32 weights, and its labels by class id.
+@dataclass(frozen=True)
+class FineTuned:
+    """A model that can be asked."""
+
+    model: PreTrainedModel
+    """On the CPU, in evaluation mode, with float32 weights."""
+
+    task: str
+    objective: Objective
+    labels: list[str]
+    """By id; empty where the task has none."""
+
+
+def mark(
+    model: PreTrainedModel,
+    *,
+    task: str,
+    objective: str,
+    inputs: Sequence[str],
+    answering: Mapping[str, Any],
+) -> None:
+    """Write into a model's config what it was trained for, so that its folder says so."""
+    model.config.tritune = {
+        "task": task,
+        "objective": objective,
+        "inputs": list(inputs),
+        "answering": dict(answering),
+    }
+
+
+def load_finetuned(folder: Path) -> FineTuned:
+    """Return the model of a folder that the stage `train` wrote.
 
     Reads safetensors only, and nothing from the network.
 
     Raises:
-        InputError: The folder holds no fine-tuned classifier.
+        InputError: The folder holds no fine-tuned model.
     """
-    labels = class_names(folder)
-    model, report = AutoModelForSequenceClassification.from_pretrained(
+    said = purpose(folder)
+    if said.objective not in OBJECTIVES:
+        raise InputError(
+            f"{folder}/config.json says that the model was trained for {said.objective!r}, which is not "
+            f"known here; known are {', '.join(OBJECTIVES)}; use the version of tritune that made the model"
+        )
+    objective = OBJECTIVES[said.objective]
+    labels = class_names(folder) if "id2label" in objective.config(["a", "b"]) else []
+    model, report = getattr(transformers, objective.auto_class).from_pretrained(
         str(folder),
         local_files_only=True,
         use_safetensors=True,
@@ -29,8 +72,8 @@ def load_finetuned(folder: Path) -> tuple[PreTrainedModel, list[str]]:
     if missing := sorted(report["missing_keys"]):
         raise InputError(
             f"the weights in {folder} lack {len(missing)} tensors of a {type(model).__name__}, "
-            f"{missing[0]} among them: this is no fine-tuned classifier; name a folder such as "
+            f"{missing[0]} among them: this is no fine-tuned model; name a folder such as "
             "models/selected, which `tritune run` writes"
         )
     model.eval()
-    return model, labels
+    return FineTuned(model, said.task, objective, labels)

@@ -6,11 +6,13 @@ table of architectures. What is registered before them lies below, what is regis
   positions of DeBERTa-v2 and MPNet, the embedding norm of BART);
 - what is called `norm`, `final...` or `..._out` is above (T5Gemma, OPT), unless it is the embeddings' own;
 - a convolution beside the layers belongs to the lowest of them, whose output it changes (DeBERTa-v2 xlarge);
-- lists of one length beside each other are one stack, member by member (attentions and feed-forwards of XLM).
+- lists of one length beside each other are one stack, member by member (attentions and feed-forwards of XLM);
+- what stands outside a pretrained body, and an output layer with a matrix of its own, is the head;
+- what stands beside encoder and decoder, below no layer of either, joins them: it is below the decoder.
 Tests hold this to the order in which the modules of many architectures run.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -31,6 +33,9 @@ class Tensor:
 
     matmul_parameters: int
     """Parameters times matrix products they take part in per token; 0 for look-ups, norms and biases."""
+
+    tied_to_output: bool = False
+    """Whether this embedding is also the matrix of the output layer, at the other end of the model."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +100,8 @@ def take_apart(model: PreTrainedModel) -> Anatomy:
             f"{type(model).__name__} can't be taken apart: no list of layers is found among its modules; "
             "take another base model, such as BERT, RoBERTa, DistilBERT, DeBERTa-v2 or ModernBERT"
         )
-    backbone = f"{model.base_model_prefix}."
-    has_backbone = model.base_model is not model
+    heads = _outside_bodies(model)
+    output = _output_matrix(model)
     found: dict[tuple[int, int], list[Tensor]] = {}
     owners = {
         f"{path}.{name}".lstrip("."): module
@@ -107,39 +112,35 @@ def take_apart(model: PreTrainedModel) -> Anatomy:
     """Stacks of which a layer was already registered."""
     after_embedding = ""
     for name, parameter in model.named_parameters():
+        look_up = isinstance(owners[name], nn.Embedding)
+        tied = look_up and parameter is output
         number = _nearest(name, stacks, begun)
         stack = stacks[number]
         path = name.rpartition(".")[0]
-        if has_backbone and not name.startswith(backbone):
+        runs = 1
+        if heads(name) or (parameter is output and not look_up):
             place = (len(stacks), 0)
-            runs = 1
         elif (index := _layer_index(name, stack)) is not None:
             place, runs = (number, 1 + index), stack.runs
             begun.add(number)
         else:
-            runs = 1
             registered_before = number not in begun
             feeds_layers = (
-                isinstance(owners[name], nn.Embedding)
-                or "emb" in path.lower()
-                or _is_norm_beside(path, parameter, after_embedding)
+                look_up or "emb" in path.lower() or _is_norm_beside(path, parameter, after_embedding)
             )
+            joins = len(stacks) > 1 and len(begun) == len(stacks) and _is_beside_all(name, stacks)
             if _is_beside_with_convolution(model, path, stack):
                 height = 1
-            elif feeds_layers or (registered_before and not _is_called_last(path)):
+            elif feeds_layers or joins or (registered_before and not _is_called_last(path)):
                 height = 0
             else:
                 height = 1 + stack.layers
             place = (number, height)
-            if feeds_layers and not registered_before:
+            if look_up and not registered_before:
                 after_embedding = path
-        look_up = isinstance(owners[name], nn.Embedding)
-        multiplies = parameter.ndim >= 2 and not look_up
-        found.setdefault(place, []).append(
-            Tensor(
-                name, parameter.numel(), parameter.ndim >= 2, parameter.numel() * runs if multiplies else 0
-            )
-        )
+        matrix = parameter.ndim >= 2
+        multiplied = parameter.numel() * runs if matrix and (tied or not look_up) else 0
+        found.setdefault(place, []).append(Tensor(name, parameter.numel(), matrix, multiplied, tied))
     parts = [_part(place, found[place], stacks) for place in sorted(found)]
     config = model.config.get_text_config()
     return Anatomy(
@@ -148,6 +149,25 @@ def take_apart(model: PreTrainedModel) -> Anatomy:
         parts=tuple(parts),
         order=tuple(name for name, _ in model.named_parameters()),
     )
+
+
+def _outside_bodies(model: nn.Module) -> Callable[[str], bool]:
+    """Return whether a tensor of a given name lies in a model with a head, but not in that model's body.
+
+    The model itself can be one, and the decoder of a pair of encoders is another.
+    """
+    bodies = [
+        (f"{path}.".lstrip("."), f"{path}.{module.base_model_prefix}.".lstrip("."))
+        for path, module in model.named_modules()
+        if hasattr(module, "base_model_prefix") and module.base_model is not module
+    ]
+    return lambda name: any(name.startswith(whole) and not name.startswith(body) for whole, body in bodies)
+
+
+def _output_matrix(model: nn.Module) -> nn.Parameter | None:
+    """Return the matrix that turns hidden states into scores of tokens, if the model writes text."""
+    layer = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
+    return getattr(layer, "weight", None)
 
 
 def _own(module: nn.Module) -> Iterator[str]:
@@ -209,6 +229,10 @@ def _nearest(name: str, stacks: Sequence[_Stack], begun: Collection[int]) -> int
 def _shared_steps(name: str, path: str) -> int:
     pairs = zip(name.split("."), path.split("."), strict=False)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _is_beside_all(name: str, stacks: Sequence[_Stack]) -> bool:
+    return len({_shared_steps(name, stack.paths[0]) for stack in stacks}) == 1
 
 
 def _is_norm_beside(path: str, parameter: nn.Parameter, embedding: str) -> bool:

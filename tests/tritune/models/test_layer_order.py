@@ -44,24 +44,77 @@ def build(name: str) -> Any:
     return getattr(transformers, f"{prefix}ForSequenceClassification")(config).eval()
 
 
+LANGUAGE_MODELS: dict[str, tuple[str, dict[str, Any]]] = {
+    "gpt2": ("GPT2LMHeadModel", GPT2),
+    "llama": ("LlamaForCausalLM", {**BERT, "num_key_value_heads": 1}),
+    "qwen2": ("Qwen2ForCausalLM", {**BERT, "num_key_value_heads": 1}),
+    "opt": ("OPTForCausalLM", {**SIZES, "ffn_dim": 24, "word_embed_proj_dim": 8}),
+    "t5": ("T5ForConditionalGeneration", T5),
+    "mt5": ("MT5ForConditionalGeneration", T5),
+    "bart": ("BartForConditionalGeneration", BART),
+    "mbart": ("MBartForConditionalGeneration", BART),
+}
+
+
+def writing(name: str, **changes: Any) -> Any:
+    class_name, sizes = LANGUAGE_MODELS[name]
+    model_class = getattr(transformers, class_name)
+    return model_class(model_class.config_class(**sizes, **changes)).eval()
+
+
+def pair() -> Any:
+    halves = [
+        transformers.BertConfig(**{**BERT, "hidden_size": width, "intermediate_size": 24})
+        for width in (16, 8)
+    ]
+    config = transformers.EncoderDecoderConfig.from_encoder_decoder_configs(*halves)
+    return transformers.EncoderDecoderModel(config).eval()
+
+
 def part_of(model: Any) -> dict[str, str]:
     return {tensor.name: part.name for part in take_apart(model).parts for tensor in part.tensors}
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
-def test_a_module_runs_after_all_those_of_the_parts_below_it(name):
-    model = build(name)
-    height = {t.name: h for h, part in enumerate(take_apart(model).parts) for t in part.tensors}
+def heights_called(model: Any, body: Any, **options: Any) -> list[int]:
+    """Return the height of the highest tensor of each module that runs, in the order in which they run.
+
+    An embedding that is also the output matrix runs twice, and is left out.
+    """
+    anatomy = take_apart(model)
+    height = {t.name: h for h, part in enumerate(anatomy.parts) for t in part.tensors if not t.tied_to_output}
     called: list[int] = []
     for path, module in model.named_modules():
         own = [height[n] for k, _ in module.named_parameters(recurse=False) if (n := f"{path}.{k}") in height]
         if own:
             module.register_forward_pre_hook(lambda *_, highest=own[-1]: called.append(highest))
     ids = torch.tensor([[3, 4, 5, 2]])
-    options = {"decoder_input_ids": ids} if model.config.is_encoder_decoder else {}
+    if model.config.is_encoder_decoder:
+        options["decoder_input_ids"] = ids
     with torch.no_grad():
-        model.base_model(input_ids=ids, attention_mask=torch.ones_like(ids), **options)
+        body(input_ids=ids, attention_mask=torch.ones_like(ids), **options)
     assert called
+    return called
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_a_module_runs_after_all_those_of_the_parts_below_it(name):
+    model = build(name)
+    called = heights_called(model, model.base_model)
+    assert called == sorted(called)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("name", LANGUAGE_MODELS)
+def test_what_writes_text_runs_from_its_lowest_part_to_its_head(name, tied):
+    model = writing(name, tie_word_embeddings=tied)
+    called = heights_called(model, model)
+    assert called == sorted(called)
+
+
+def test_a_pair_runs_its_encoder_then_its_bridge_then_its_decoder():
+    model = pair()
+    # The bridge is one part with the decoder's embeddings, and the encoder's pooler runs for nothing.
+    called = heights_called(model, model)
     assert called == sorted(called)
 
 

@@ -29,7 +29,13 @@ PARTS = {
     "gpt2-lm": [*ENCODER, "final"],
 }
 """Bottom to top. `final` is a pooler (BERT, ALBERT) or the norm above the layers."""
-PARTS["t5-lm"] = PARTS["t5"][:-1]
+PARTS["llama-lm"] = PARTS["qwen2-lm"] = PARTS["llama"]
+PARTS["opt-lm"] = [*ENCODER, "final"]
+PARTS["t5-lm"], PARTS["bart-lm"] = PARTS["t5"][:-1], PARTS["bart"][:-1]
+PARTS["pair"] = [
+    *("embeddings", "encoder.layer.0", "encoder.layer.1", "encoder.final", "decoder.embeddings"),
+    *("decoder.layer.0", "decoder.layer.1", "decoder.layer.2", "head"),
+]
 
 
 def names(part) -> list[str]:
@@ -118,10 +124,58 @@ def test_an_output_layer_of_its_own_is_the_head(anatomy_of):
     assert part_of(anatomy_of("gpt2-lm", tie_word_embeddings=False), "lm_head.weight") == "head"
 
 
-def test_an_output_layer_beside_encoder_and_decoder_is_above_both(tiny_model):
+def test_an_output_layer_beside_encoder_and_decoder_is_the_head_above_both(tiny_model):
     model = copy.deepcopy(tiny_model("t5-lm"))
     model.lm_head.weight = nn.Parameter(model.lm_head.weight.detach().clone())
-    assert names(take_apart(model).parts[-1])[-1] == "lm_head.weight"
+    assert take_apart(model).parts[-1].role == "head"
+    assert names(take_apart(model).parts[-1]) == ["lm_head.weight"]
+    assert not any(tensor.tied_to_output for tensor in take_apart(model).tensors)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "changes", "tied"),
+    [
+        ("gpt2-lm", {}, ["transformer.wte.weight"]),
+        ("llama-lm", {}, []),
+        ("llama-lm", {"tie_word_embeddings": True}, ["model.embed_tokens.weight"]),
+        ("qwen2-lm", {"tie_word_embeddings": True}, ["model.embed_tokens.weight"]),
+        ("opt-lm", {}, ["model.decoder.embed_tokens.weight"]),
+        ("t5-lm", {}, ["shared.weight"]),
+        ("bart-lm", {}, ["model.shared.weight"]),
+        ("bart-lm", {"tie_word_embeddings": False}, []),
+        ("pair", {}, ["decoder.bert.embeddings.word_embeddings.weight"]),
+        ("gpt2", {}, []),
+        ("bert", {}, []),
+    ],
+)
+def test_an_embedding_that_is_the_output_matrix_counts_as_a_product(anatomy_of, architecture, changes, tied):
+    found = [tensor for tensor in anatomy_of(architecture, **changes).tensors if tensor.tied_to_output]
+    assert [tensor.name for tensor in found] == tied
+    assert all(tensor.matmul_parameters == tensor.parameters == 50 * 16 for tensor in found)
+
+
+@pytest.mark.parametrize("architecture", ["t5-lm", "bart-lm", "pair"])
+def test_cross_attention_belongs_to_its_layer_of_the_decoder(anatomy_of, architecture):
+    for part in anatomy_of(architecture).parts:
+        cross = [n for n in names(part) if re.search(r"EncDecAttention|encoder_attn|crossattention", n)]
+        assert bool(cross) == (part.role == "layer" and part.name.startswith("decoder."))
+
+
+def test_what_the_output_of_a_pair_needs_besides_the_embeddings_is_the_head(anatomy_of):
+    head = anatomy_of("pair").parts[-1]
+    assert {name.rpartition(".")[0] for name in names(head)} == {
+        *("decoder.cls.predictions", "decoder.cls.predictions.transform.dense"),
+        "decoder.cls.predictions.transform.LayerNorm",
+    }
+
+
+def test_a_bridge_between_halves_of_different_widths_is_below_the_decoder():
+    from transformers import BertConfig, EncoderDecoderConfig, EncoderDecoderModel
+
+    sizes = {"vocab_size": 20, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+    halves = [BertConfig(hidden_size=width, **sizes) for width in (8, 16)]
+    model = EncoderDecoderModel(EncoderDecoderConfig.from_encoder_decoder_configs(*halves))
+    assert part_of(take_apart(model), "enc_to_dec_proj.weight") == "decoder.embeddings"
 
 
 class Strange(nn.Module):

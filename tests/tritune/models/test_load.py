@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tritune.errors import InputError
-from tritune.models.load import empty_classifier, load_classifier
+from tritune.models.load import empty_model, load_model
 
 LABELS = ["negative", "neutral", "positive"]
 ENCODERS = ["bert", "roberta", "distilbert", "albert", "deberta-v2", "modernbert", "electra"]
@@ -34,7 +34,7 @@ def saved(tmp_path_factory, tiny_model) -> Callable[..., Path]:
 
 
 def head(folder: Path, **options: Any) -> dict[str, torch.Tensor]:
-    model, new = load_classifier(folder, labels=options.pop("labels", LABELS), **options)
+    model, new = load_model(folder, objective="single_label", labels=options.pop("labels", LABELS), **options)
     parameters = dict(model.named_parameters())
     return {name: parameters[name].detach() for name in new}
 
@@ -67,14 +67,14 @@ def test_the_callers_random_state_is_untouched(saved):
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    load_classifier(saved("bert"), labels=LABELS, seed=13)
-    empty_classifier(saved("bert"), labels=LABELS)
+    load_model(saved("bert"), objective="single_label", labels=LABELS, seed=13)
+    empty_model(saved("bert"), objective="single_label", labels=LABELS)
     assert torch.equal(torch.rand(3), expected)
 
 
 @pytest.mark.parametrize("architecture", [*ENCODERS, *OTHERS])
 def test_the_body_has_the_weights_of_the_folder(saved, tiny_model, architecture):
-    model, new = load_classifier(saved(architecture), labels=LABELS, seed=1)
+    model, new = load_model(saved(architecture), objective="single_label", labels=LABELS, seed=1)
     source = dict(tiny_model(architecture).named_parameters())
     for name, parameter in model.named_parameters():
         assert parameter.dtype == torch.float32
@@ -86,8 +86,8 @@ def test_the_body_has_the_weights_of_the_folder(saved, tiny_model, architecture)
 @pytest.mark.parametrize("architecture", [*ENCODERS, *OTHERS])
 def test_a_plan_sees_the_names_and_shapes_that_training_gets(saved, architecture, whole):
     folder = saved(architecture, whole=whole)
-    empty, planned = empty_classifier(folder, labels=LABELS)
-    model, new = load_classifier(folder, labels=LABELS, seed=1)
+    empty, planned = empty_model(folder, objective="single_label", labels=LABELS)
+    model, new = load_model(folder, objective="single_label", labels=LABELS, seed=1)
     assert planned == new == sorted(new)
     shapes = [(name, parameter.shape) for name, parameter in model.named_parameters()]
     assert [(name, parameter.shape) for name, parameter in empty.named_parameters()] == shapes
@@ -104,7 +104,7 @@ def test_a_plan_sees_the_names_and_shapes_that_training_gets(saved, architecture
     ],
 )
 def test_only_the_head_of_a_base_model_is_new(saved, architecture, new):
-    assert load_classifier(saved(architecture), labels=LABELS, seed=1)[1] == new
+    assert load_model(saved(architecture), objective="single_label", labels=LABELS, seed=1)[1] == new
 
 
 @pytest.mark.parametrize(
@@ -122,22 +122,22 @@ def test_new_is_what_the_checkpoint_lacks_whoever_saved_it(tiny_model, tmp_path,
     import transformers
 
     getattr(transformers, saved_as)(tiny_model("bert").config).save_pretrained(tmp_path)
-    assert load_classifier(tmp_path, labels=LABELS, seed=1)[1] == new
-    assert empty_classifier(tmp_path, labels=LABELS)[1] == new
+    assert load_model(tmp_path, objective="single_label", labels=LABELS, seed=1)[1] == new
+    assert empty_model(tmp_path, objective="single_label", labels=LABELS)[1] == new
 
 
 def test_a_head_for_another_number_of_classes_is_new(saved):
     folder = saved("bert", whole=True)
-    assert load_classifier(folder, labels=LABELS, seed=1)[1] == []
+    assert load_model(folder, objective="single_label", labels=LABELS, seed=1)[1] == []
     four = head(folder, seed=1, labels=[*LABELS, "mixed"])
     assert sorted(four) == ["classifier.bias", "classifier.weight"]
     assert four["classifier.weight"].shape == (4, 16)
     assert equal(four, head(folder, seed=1, labels=[*LABELS, "mixed"]))
-    assert empty_classifier(folder, labels=[*LABELS, "mixed"])[1] == sorted(four)
+    assert empty_model(folder, objective="single_label", labels=[*LABELS, "mixed"])[1] == sorted(four)
 
 
 def test_the_labels_land_in_the_config(saved):
-    config = load_classifier(saved("bert"), labels=LABELS, seed=1)[0].config
+    config = load_model(saved("bert"), objective="single_label", labels=LABELS, seed=1)[0].config
     assert config.id2label == {0: "negative", 1: "neutral", 2: "positive"}
     assert config.label2id == {"negative": 0, "neutral": 1, "positive": 2}
     assert config.num_labels == 3
@@ -146,14 +146,14 @@ def test_the_labels_land_in_the_config(saved):
 
 def test_a_decoder_without_a_padding_token_takes_its_end_token(saved, tmp_path):
     folder = edited(saved("gpt2"), tmp_path / "model", pad_token_id=None, eos_token_id=[7, 9])
-    assert load_classifier(folder, labels=LABELS, seed=1)[0].config.pad_token_id == 7
+    assert load_model(folder, objective="single_label", labels=LABELS, seed=1)[0].config.pad_token_id == 7
 
 
 def test_half_precision_weights_become_float32(tiny_model, tmp_path):
     import copy
 
     copy.deepcopy(tiny_model("bert").base_model).half().save_pretrained(tmp_path)
-    model, _ = load_classifier(tmp_path, labels=LABELS, seed=1)
+    model, _ = load_model(tmp_path, objective="single_label", labels=LABELS, seed=1)
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
 
 
@@ -161,7 +161,7 @@ def test_the_librarys_own_report_and_progress_bars_stay_silent_and_come_back(sav
     from transformers.utils import logging
 
     before = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    load_classifier(saved("roberta"), labels=LABELS, seed=1)
+    load_model(saved("roberta"), objective="single_label", labels=LABELS, seed=1)
     assert capfd.readouterr() == ("", "")
     assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == before
 
@@ -169,9 +169,9 @@ def test_the_librarys_own_report_and_progress_bars_stay_silent_and_come_back(sav
 def refusal(folder: Path) -> str:
     """The sentence, which planning and training share."""
     with pytest.raises(InputError) as planning:
-        empty_classifier(folder, labels=LABELS)
+        empty_model(folder, objective="single_label", labels=LABELS)
     with pytest.raises(InputError) as training:
-        load_classifier(folder, labels=LABELS, seed=1)
+        load_model(folder, objective="single_label", labels=LABELS, seed=1)
     assert str(planning.value) == str(training.value)
     return str(training.value)
 

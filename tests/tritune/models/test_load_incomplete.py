@@ -19,7 +19,7 @@ from transformers import (
 )
 
 from tritune.errors import InputError
-from tritune.models.load import empty_classifier, load_classifier
+from tritune.models.load import empty_model, load_model
 
 BERT = BertConfig(
     vocab_size=40,
@@ -53,10 +53,10 @@ def refusals(folder: Path) -> list[str]:
     """What loading and planning say: the same."""
     sentences = []
     with pytest.raises(InputError) as caught:
-        load_classifier(folder, labels=LABELS, seed=1)
+        load_model(folder, objective="single_label", labels=LABELS, seed=1)
     sentences.append(str(caught.value))
     with pytest.raises(InputError) as caught:
-        empty_classifier(folder, labels=LABELS)
+        empty_model(folder, objective="single_label", labels=LABELS)
     sentences.append(str(caught.value))
     return sentences
 
@@ -124,16 +124,16 @@ def test_a_model_pretrained_without_a_pooler_gets_a_new_one(tmp_path):
     with torch.random.fork_rng():
         BertForMaskedLM(BERT).save_pretrained(tmp_path)
     new = ["bert.pooler.dense.bias", "bert.pooler.dense.weight", "classifier.bias", "classifier.weight"]
-    assert load_classifier(tmp_path, labels=LABELS, seed=1)[1] == new
-    assert empty_classifier(tmp_path, labels=LABELS)[1] == new
+    assert load_model(tmp_path, objective="single_label", labels=LABELS, seed=1)[1] == new
+    assert empty_model(tmp_path, objective="single_label", labels=LABELS)[1] == new
 
 
 def test_a_config_without_an_end_token_still_loads(tmp_path):
     config = FunnelConfig(vocab_size=40, block_sizes=[1, 1], d_model=16, n_head=2, d_head=8, d_inner=24)
     FunnelModel(config).save_pretrained(tmp_path)
     loaded, planned = (
-        load_classifier(tmp_path, labels=LABELS, seed=1),
-        empty_classifier(tmp_path, labels=LABELS),
+        load_model(tmp_path, objective="single_label", labels=LABELS, seed=1),
+        empty_model(tmp_path, objective="single_label", labels=LABELS),
     )
     assert loaded[1] == planned[1]
     assert all(name.startswith("classifier.") for name in loaded[1])

@@ -102,7 +102,10 @@ def test_a_copy_is_compared_by_content(model: Path) -> None:
 
 
 def test_no_folder_and_a_file_are_refused(model: Path) -> None:
-    kinds = "A model is a folder (relative to params.yaml), hub:OWNER/NAME@REVISION, or package:NAME/FOLDER"
+    kinds = (
+        "A model is a folder or a .gguf file (relative to params.yaml), hub:OWNER/NAME@REVISION, or "
+        "package:NAME/PATH"
+    )
     assert refused(model, "my/own/bert") == f"model.source: 'my/own/bert': no such folder. {kinds}"
     assert refused(model, "google-bert/bert") == (
         "model.source: 'google-bert/bert': no such folder; if you mean the hub's, write "
