@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from tritune.errors import InputError
-from tritune.models.source import locate_model
+from tritune.models.base import is_made, is_made_of, locate_base
 from tritune.settings.problems import did_you_mean
 from tritune.settings.project import Project, read_project
 
@@ -30,19 +30,25 @@ def plan(methods: Sequence[str] | None) -> None:
                 f"there is no method {name} in params.yaml{did_you_mean(name, project.method)}; "
                 f"defined are {', '.join(project.method)}"
             )
-    folder = locate_model(project.model.source, root=root)
-    labels, labels_remark = _labels(root)
+    folder = _base(project, root)
 
     # Everything above answers at once; these take seconds to import.
+    from transformers import AutoConfig
+
+    from tritune.families import family_of, objective_of
     from tritune.models.layers import take_apart
-    from tritune.models.load import empty_classifier
+    from tritune.models.load import empty_model
+    from tritune.objectives.named import objective_named
     from tritune.plan.compile import compile_plan
     from tritune.plan.table import plan_remarks, plan_table
 
     console = Console()
-    model, new_tensors = empty_classifier(folder, labels=labels)
+    config = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+    objective = objective_of(project.task, family_of(config), multi_label=project.data.multi_label)
+    labels, remark = _labels(root) if objective_named(objective).config(["0", "1"]) else ([], objective)
+    model, new_tensors = empty_model(folder, objective=objective, labels=labels)
     anatomy = take_apart(model)
-    console.print(_headline(project, anatomy.architecture, labels_remark), highlight=False, soft_wrap=True)
+    console.print(_headline(project, anatomy.architecture, remark), highlight=False, soft_wrap=True)
     for name in names:
         settings, key = project.method[name], f"method.{name}"
         method = importlib.import_module(f"tritune.methods.{settings.kind}")
@@ -55,8 +61,27 @@ def plan(methods: Sequence[str] | None) -> None:
             console.print(remark, highlight=False, soft_wrap=True)
 
 
+def _base(project: Project, root: Path) -> Path:
+    """Return the folder with the base model: where the settings say, or `base` where it has to be made first.
+
+    Raises:
+        InputError: It has to be made first, and was not yet.
+    """
+    found = locate_base(project.model, root=root)
+    if not is_made(project.model):
+        return found.path
+    if is_made_of(root / "base", found):
+        return root / "base"
+    how = "paired" if project.model.decoder else "converted"
+    raise InputError(
+        f"model.source: {project.model.source} has to be {how} before it can be planned for: "
+        "`tritune run` or `dvc repro fetch` does it, once"
+    )
+
+
 def _headline(project: Project, architecture: str, remark: str) -> str:
-    return f"{architecture} from {project.model.source}, {remark}"
+    source = " and ".join(filter(None, (project.model.source, project.model.decoder)))
+    return f"{architecture} from {source}, {remark}"
 
 
 def _labels(root: Path) -> tuple[list[str], str]:

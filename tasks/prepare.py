@@ -10,7 +10,7 @@ import json
 from pydantic import TypeAdapter
 
 from tritune.models.layers import take_apart
-from tritune.models.load import empty_classifier
+from tritune.models.load import empty_model
 from tritune.pipeline.context import StageContext
 from tritune.plan.compile import compile_plan
 from tritune.settings.method import MethodSettings
@@ -29,7 +29,9 @@ def run(ctx: StageContext) -> None:
         raise ValueError(
             f"data/tokens is for the task {tokens['task']}, params.yaml says {ctx.params['task']}"
         )
-    model, new_tensors = empty_classifier(ctx.input("base"), labels=tokens["labels"])
+    model, new_tensors = empty_model(
+        ctx.input("base"), objective=tokens["objective"], labels=tokens["labels"]
+    )
     anatomy = take_apart(model)
     key = f"method.{method}"
     rates = importlib.import_module(f"tritune.methods.{settings.kind}").rates(anatomy, settings, key=key)

@@ -8,6 +8,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from flows.cli import main
+from tritune.models.base import locate_base, write_base
+from tritune.settings.model import ModelSettings
 
 ROOT = Path(__file__).parents[2]
 
@@ -98,6 +100,48 @@ def test_a_model_that_is_not_there_is_one_sentence(project, capsys):
     error = capsys.readouterr().err
     assert "models/absent" in error
     assert "Traceback" not in error
+
+
+def paired(project: Path, tiny_base: Path) -> None:
+    """Settings for a dialogue with two copies of the tiny encoder."""
+    write(project, str(tiny_base))
+    content = YAML(typ="safe").load((project / "params.yaml").read_text())
+    content |= {"task": "dialogue"}
+    content["model"]["decoder"] = str(tiny_base)
+    content["methods"] = ["full"]
+    with (project / "params.yaml").open("w") as file:
+        YAML().dump(content, file)
+
+
+def test_a_base_that_has_to_be_made_first_is_one_sentence(project, tiny_base, capsys):
+    paired(project, tiny_base)
+    assert main(["plan"]) == 2
+    assert capsys.readouterr().err == (
+        f"error: model.source: {tiny_base} has to be paired before it can be planned for: `tritune run` or "
+        "`dvc repro fetch` does it, once\n"
+    )
+
+
+def test_a_gguf_file_is_planned_for_once_it_is_converted(project, capsys):
+    place = ROOT / "tests/tritune/models/gguf_files.py"
+    spec = importlib.util.spec_from_file_location("gguf_files", place)
+    gguf_files = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(gguf_files)
+    gguf_files.write_gguf(project / "tiny.gguf", gguf_files.llama())
+    write(project, "tiny.gguf")
+    assert main(["plan", "--method", "full"]) == 2
+    sentence = "error: model.source: tiny.gguf has to be converted before it can be planned for: "
+    assert capsys.readouterr().err.startswith(sentence)
+    (project / "base").mkdir()
+    write_base(locate_base(ModelSettings(source="tiny.gguf"), root=project), project / "base")
+    assert main(["plan", "--method", "full"]) == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first == (
+        "LlamaForSequenceClassification from tiny.gguf, 2 labels assumed: the data are not ingested yet"
+    )
+    gguf_files.write_gguf(project / "tiny.gguf", gguf_files.llama(tied=False))
+    assert main(["plan", "--method", "full"]) == 2
+    assert capsys.readouterr().err.startswith(sentence)
 
 
 @pytest.mark.skipif(minilm() is None, reason="the packaged MiniLM is not installed")

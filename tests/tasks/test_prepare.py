@@ -18,7 +18,7 @@ def project(tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.chdir(tmp_path)
     (tmp_path / "base").symlink_to(tiny_base)
     (tmp_path / "data/tokens").mkdir(parents=True)
-    tokens = {"task": "text_classification", "labels": LABELS}
+    tokens = {"task": "text_classification", "labels": LABELS, "objective": "single_label"}
     (tmp_path / "data/tokens/tokens.json").write_text(json.dumps(tokens))
     return tmp_path
 

@@ -25,12 +25,17 @@ def rates(anatomy: Anatomy, settings: AdaptiveSettings, *, key: str) -> dict[str
         key: Where the settings stand in params.yaml, for messages.
 
     Raises:
-        InputError: A pattern matches nothing, or two claim one tensor.
+        InputError: A pattern matches nothing, two claim one tensor, or `body_lr` where there is no head.
     """
     if settings.decay is not None:
         return _decaying(anatomy, settings.decay)
     if settings.rates is not None:
         return _by_pattern(anatomy, settings.rates, key=key)
+    if not any(part.role == "head" for part in anatomy.parts):
+        raise InputError(
+            f"{key}.body_lr: the {anatomy.architecture} has no head of its own: its output layer shares the "
+            f"matrix of the embeddings (got {settings.body_lr:g}); give `decay` or `rates` instead"
+        )
     body = Rate(absolute=settings.body_lr)
     return {
         tensor.name: Rate() if part.role == "head" else body

@@ -3,7 +3,8 @@
 The compute counted is that of matrix products with weights: 2 operations per weight and token forward, 2 more
 for the gradient of a weight that learns, and 2 more for the gradient that is handed down, where the part
 itself or one below it learns. Left out: attention scores (they grow with the text's length, not with the
-plan), norms, softmax, look-ups, and that poolers and heads run once per text rather than per token.
+plan), norms, softmax, look-ups, and that poolers and heads run once per text rather than per token. An
+embedding that is also the matrix of the output layer counts there, at the top: all gradients pass it.
 """
 
 from collections.abc import Collection, Mapping
@@ -11,7 +12,7 @@ from collections.abc import Collection, Mapping
 from tritune.errors import InputError
 from tritune.models.layers import Anatomy, Part, Tensor
 from tritune.plan.default_rate import default_rate, top_rate
-from tritune.plan.rate import Rate
+from tritune.plan.rate import Rate, some_of
 from tritune.plan.tuning_plan import Group, Phase, TuningPlan
 from tritune.settings.method import AdaptiveSettings, FullSettings, PartialSettings
 
@@ -103,7 +104,13 @@ def _refuse_useless(
     if lost:
         raise InputError(
             f"{key}: {lost[0]} would be frozen, but it is newly initialised, not pretrained, and would stay "
-            f"random; freeze less, so that the new tensors learn: {', '.join(sorted(new_tensors))}"
+            f"random; freeze less{_most_layers(anatomy, settings, new_tensors)}, so that the new tensors "
+            f"learn: {some_of(sorted(new_tensors))}"
+        )
+    if settings.head_lr is not None and not any(part.role == "head" for part in anatomy.parts):
+        raise InputError(
+            f"{key}.head_lr: has no effect, since the {anatomy.architecture} has no head of its own: its "
+            f"output layer shares the matrix of the embeddings (got {settings.head_lr:g}); leave it out"
         )
     head = [rates[tensor.name] for part in anatomy.parts if part.role == "head" for tensor in part.tensors]
     if settings.head_lr is not None and all(rate.frozen or rate.absolute is not None for rate in head):
@@ -111,6 +118,22 @@ def _refuse_useless(
             f"{key}.head_lr: has no effect, since every tensor of the head is frozen or has a rate of its "
             f"own (got {settings.head_lr:g}); leave it out"
         )
+
+
+def _most_layers(
+    anatomy: Anatomy,
+    settings: FullSettings | PartialSettings | AdaptiveSettings,
+    new_tensors: Collection[str],
+) -> str:
+    """Say how many layers can be frozen where layers hold new tensors, as a new cross-attention."""
+    pretrained = [not any(t.name in new_tensors for t in layer.tensors) for layer in anatomy.layers]
+    counts_layers = isinstance(settings, PartialSettings) and (
+        settings.freeze_layers or settings.freeze_fraction
+    )
+    if all(pretrained) or not counts_layers:
+        return ""
+    most = pretrained.index(False)
+    return f" (at most {most} of {len(pretrained)} layers)"
 
 
 def _resolve(
@@ -148,7 +171,23 @@ def _resolve(
             "rate = lr x decay^exponent; the exponent is 0 for the top layer and all above it, "
             f"{max(exponents)} for the embeddings"
         )
+    notes += _tied_notes(anatomy, rates)
     return lr, notes
+
+
+def _tied_notes(anatomy: Anatomy, rates: Mapping[str, Rate]) -> list[str]:
+    """Say what a method's rate for the embeddings does at the other end of the model."""
+    notes = []
+    for tensor in anatomy.tensors:
+        rate = rates[tensor.name]
+        if not tensor.tied_to_output:
+            continue
+        shared = f"{tensor.name} is also the matrix of the output layer"
+        if rate.frozen:
+            notes.append(f"{shared}: with the embeddings it is frozen there too")
+        elif rate != Rate():
+            notes.append(f"{shared}: it learns at the embeddings' rate there too")
+    return notes
 
 
 def _final(rate: Rate, lr: float, head_lr: float | None) -> float | None:
@@ -162,10 +201,12 @@ def _final(rate: Rate, lr: float, head_lr: float | None) -> float | None:
 def _compute(anatomy: Anatomy, final: Mapping[str, float | None]) -> dict[str, float]:
     """Return each tensor's share of the operations per token."""
     operations: dict[str, float] = {}
+    anything_learns = any(rate is not None for rate in final.values())
     handed_down = False
     for part in anatomy.parts:
         handed_down = handed_down or any(final[tensor.name] is not None for tensor in part.tensors)
         for tensor in part.tensors:
             learns = final[tensor.name] is not None
-            operations[tensor.name] = 2.0 * tensor.matmul_parameters * (1 + learns + handed_down)
+            below = anything_learns if tensor.tied_to_output else handed_down
+            operations[tensor.name] = 2.0 * tensor.matmul_parameters * (1 + learns + below)
     return operations

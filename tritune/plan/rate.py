@@ -2,7 +2,7 @@
 
 import difflib
 import fnmatch
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tritune.errors import InputError
@@ -45,3 +45,8 @@ def matching(pattern: str, names: Iterable[str], *, key: str) -> set[str]:
             f"{', '.join(close)}; `tritune plan` lists the model's parts"
         )
     return found
+
+
+def some_of(names: Sequence[str]) -> str:
+    """Return names in a row, of more than four only the first three and how many there are besides."""
+    return ", ".join(names) if len(names) <= 4 else f"{', '.join(names[:3])} and {len(names) - 3} more"

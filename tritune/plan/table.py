@@ -4,6 +4,7 @@ from itertools import groupby
 
 from rich.table import Table
 
+from tritune.plan.rate import some_of
 from tritune.plan.tuning_plan import Group, TuningPlan
 
 
@@ -43,7 +44,7 @@ def plan_remarks(plan: TuningPlan) -> list[str]:
     return [
         f"{plan.parameters_trainable:,} of {plan.parameters_total:,} parameters learn ({share:.1%}), "
         f"{plan.trained_compute_per_token / 1e6:,.1f} MFLOP per token",
-        f"new, initialised from the seed: {', '.join(plan.new_tensors) or 'none'}",
+        f"new, initialised from the seed: {some_of(plan.new_tensors) or 'none'}",
         *plan.notes,
     ]
 

@@ -45,6 +45,7 @@ def test_partial_fine_tuning_by_hand(width, layers, learning, expected):
 def test_a_head_that_is_not_new_gets_half():
     assert rate(768, 12, new_head=False) == 2.5e-5
     assert rate(384, 6, 2, new_head=False) == 2e-4
+    assert rate(576, 30, 4, new_head=False) == rate(576, 30, new_head=False) == 5.9e-5
 
 
 def test_a_head_on_a_frozen_body_gets_ten_to_a_hundred_times_the_rate():
