@@ -1,13 +1,17 @@
-"""`predict_logits` on tiny random models of the kinds that pad differently."""
+"""`model_outputs` on tiny random models of the kinds that pad differently."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pytest
 import torch
 
-from tritune.inference import mean_loss_of, predict_logits
+from tritune.inference import model_outputs
+from tritune.objectives import single_label
+from tritune.objectives.named import objective_named
+from tritune.outputs import Outputs
 from tritune.tokens import TokenTable
 
 SIZES = {"vocab_size": 40, "num_labels": 3, "pad_token_id": 0}
@@ -30,6 +34,12 @@ def gpt2() -> torch.nn.Module:
     return GPT2ForSequenceClassification(GPT2Config(n_embd=32, n_layer=2, n_head=2, n_positions=64, **SIZES))
 
 
+def logits_of(model: torch.nn.Module, rows: TokenTable, **options) -> np.ndarray:
+    outputs = model_outputs(model, rows, objective=objective_named("single_label"), **options)
+    assert outputs.rows == rows.rows
+    return outputs.values
+
+
 def table(rows: int = 30) -> TokenTable:
     draw = np.random.RandomState(0)
     lengths = draw.randint(1, 20, rows)
@@ -47,7 +57,7 @@ def test_padding_changes_nothing_and_rows_stay_in_order(make):
     with torch.inference_mode():
         alone = [model(input_ids=torch.tensor(rows.row(i)[None]).long()).logits[0] for i in range(rows.rows)]
     for batch_size in (1, 7, 64):
-        together = predict_logits(model, rows, pad_token_id=0, batch_size=batch_size)
+        together = logits_of(model, rows, pad_token_id=0, batch_size=batch_size)
         assert together.dtype == np.float32
         np.testing.assert_allclose(together, torch.stack(alone).numpy(), rtol=1e-4, atol=1e-5)
 
@@ -56,18 +66,23 @@ def test_dropout_is_off_and_every_module_gets_its_mode_back():
     model = bert().train()
     model.bert.embeddings.eval()
     before = [module.training for module in model.modules()]
-    first = predict_logits(model, table(), pad_token_id=0)
-    assert np.array_equal(first, predict_logits(model, table(), pad_token_id=0))
+    first = logits_of(model, table(), pad_token_id=0)
+    assert np.array_equal(first, logits_of(model, table(), pad_token_id=0))
     assert [module.training for module in model.modules()] == before
 
 
 def test_no_rows_no_answers():
     rows = table().__class__(pa.array([], pa.string()), *(np.zeros(n, dtype=np.int64) for n in (0, 1, 0)))
-    assert len(predict_logits(bert(), rows, pad_token_id=0)) == 0
+    assert len(logits_of(bert(), rows, pad_token_id=0)) == 0
 
 
 def test_the_mean_loss_by_hand():
     logits = np.array([[0.0, 0.0], [math.log(3), 0.0]], dtype=np.float32)
     expected = (math.log(2) + math.log(4 / 3)) / 2
-    assert mean_loss_of(logits, np.array([1, 0])) == pytest.approx(expected)
-    assert mean_loss_of(np.array([[1000.0, 0.0]]), np.array([1])) == 1000
+    assert mean_loss(logits, [1, 0]) == pytest.approx(expected)
+    assert mean_loss(np.array([[1000.0, 0.0]]), [1]) == 1000
+
+
+def mean_loss(logits: np.ndarray, labels: list[int]) -> float:
+    rows = replace(table(len(labels)), labels=np.array(labels))
+    return single_label.mean_loss(Outputs(logits, np.arange(len(labels) + 1)), rows)

@@ -11,10 +11,11 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from tritune.errors import InputError
+from tritune.metrics.catalogue import metrics_of
 from tritune.settings.data import DataSettings
 from tritune.settings.decide import CompareSettings, RegisterSettings
 from tritune.settings.method import MethodSettings
-from tritune.settings.model import ModelSettings, TokenizeSettings
+from tritune.settings.model import GenerateSettings, ModelSettings, TokenizeSettings
 from tritune.settings.problems import did_you_mean, problem_lines
 from tritune.settings.section import Section
 from tritune.settings.train import ComputeSettings, TrainSettings
@@ -43,10 +44,11 @@ def _method_names(methods: Mapping[str, Any]) -> Mapping[str, Any]:
 class Project(Section):
     """params.yaml."""
 
-    task: Literal["text_classification"]
+    task: Literal["text_classification", "named_entity_recognition", "question_answering", "dialogue"]
     data: DataSettings
     model: ModelSettings
     tokenize: TokenizeSettings = TokenizeSettings()
+    generate: GenerateSettings = GenerateSettings()
     methods: Annotated[list[str], Field(min_length=1), AfterValidator(_unique)]
     """Which methods are trained and compared: keys of `method`."""
 
@@ -68,6 +70,12 @@ class Project(Section):
                 raise ValueError(
                     f"methods: {name} is not defined under `method`{did_you_mean(name, self.method)}; "
                     f"defined are {', '.join(self.method) or 'none'}"
+                )
+        for key, metric in (("train.monitor", self.train.monitor), ("compare.metric", self.compare.metric)):
+            known = metrics_of(self.task, objective="multi_label" if self.data.multi_label else "")
+            if metric != "auto" and metric not in known:
+                raise ValueError(
+                    f"{key}: task: {self.task} has no {metric}; set it to auto or one of {', '.join(known)}"
                 )
         if self.data.validation_fraction + self.data.test_fraction >= 1:
             raise ValueError(

@@ -6,14 +6,28 @@ from pydantic import Field
 
 from tritune.settings.section import Section
 
-Metric = Literal[
+MetricName = Literal[
+    "auto",
     "accuracy",
     "macro_f1",
     "weighted_f1",
+    "micro_f1",
     "matthews_correlation",
+    "exact_match",
+    "answer_f1",
+    "entity_f1",
+    "entity_precision",
+    "entity_recall",
+    "rouge_l",
+    "chrf",
+    "bleu",
+    "distinct_1",
+    "distinct_2",
+    "perplexity",
     "negative_log_likelihood",
     "expected_calibration_error",
 ]
+"""Which of them a task has is told by `tritune.metrics.catalogue`; auto: the task's own main one."""
 
 
 class TrainSettings(Section):
@@ -36,7 +50,7 @@ class TrainSettings(Section):
     """Gradients are scaled down to this L2 norm."""
 
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    monitor: Metric = "macro_f1"
+    monitor: MetricName = "auto"
     """Validation metric that picks the best epoch and stops the training early."""
 
     patience: Annotated[int, Field(ge=1)] = 2

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from tritune.tokens import TokenTable
+from tritune.tokens import IGNORED, TokenTable
 
 PADDING_PER_PIECE = 64
 """Places of padding worth saving by one more pass through the model, whose fixed cost is about as high."""
@@ -26,13 +26,21 @@ class Batch:
     """[rows, longest] int64: 1 on tokens, 0 on padding."""
 
     labels: torch.Tensor
-    """[rows] int64."""
+    """int64: [rows], or [rows, longest list], padded at the end with `IGNORED`."""
+
+    token_type_ids: torch.Tensor | None = None
+    """[rows, longest] int64, where the model tells a first from a second text by them."""
+
+    def inputs(self) -> dict[str, torch.Tensor]:
+        """Return what the model reads, by the names that transformers' models give their arguments."""
+        given = {"input_ids": self.input_ids, "attention_mask": self.attention_mask}
+        return given if self.token_type_ids is None else {**given, "token_type_ids": self.token_type_ids}
 
     def to(self, device: torch.device) -> "Batch":
         if device.type == "cpu":
             return self
-        tensors = (self.input_ids, self.attention_mask, self.labels)
-        return Batch(*(tensor.pin_memory().to(device, non_blocking=True) for tensor in tensors))
+        tensors = (self.input_ids, self.attention_mask, self.labels, self.token_type_ids)
+        return Batch(*(None if t is None else t.pin_memory().to(device, non_blocking=True) for t in tensors))  # type: ignore[arg-type]
 
 
 def steps_per_epoch(rows: int, *, batch_size: int) -> int:
@@ -57,7 +65,9 @@ def epoch_batches(rows: int, *, batch_size: int, seed: int, epoch: int) -> list[
     return [order[start : start + batch_size] for start in range(0, rows, batch_size)]
 
 
-def pieces(rows: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
+def pieces(
+    rows: np.ndarray, lengths: np.ndarray, *, terms: np.ndarray | None = None, most_terms: int | None = None
+) -> list[np.ndarray]:
     """Cut one step's rows into pieces of similar length, longest first, to be run one after the other.
 
     Their gradients add up to the step's own, so the result does not depend on the cut but for rounding.
@@ -65,15 +75,20 @@ def pieces(rows: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
     Args:
         rows: [n] row numbers, 1 or more.
         lengths: [n] tokens of each of them.
+        terms: [n] terms of the loss of each of them.
+        most_terms: of a piece, where each takes much memory; a row with more is a piece of its own.
     """
     order = np.argsort(-lengths, kind="stable")
+    counts = np.zeros_like(lengths) if terms is None or most_terms is None else terms
+    most = 0 if most_terms is None else most_terms
     found: list[np.ndarray] = []
-    start = padding = 0
+    start = padding = held = 0
     for position, index in enumerate(order):
         padding += lengths[order[start]] - lengths[index]
-        if padding > PADDING_PER_PIECE:
+        held += counts[index]
+        if position > start and (padding > PADDING_PER_PIECE or held > most):
             found.append(rows[order[start:position]])
-            start, padding = position, 0
+            start, padding, held = position, 0, counts[index]
     return [*found, rows[order[start:]]]
 
 
@@ -84,15 +99,32 @@ def collate(table: TokenTable, rows: np.ndarray, *, pad_token_id: int) -> Batch:
         rows: [n] row numbers, 1 or more of them.
         pad_token_id: fills the places after a row's end; the mask hides them from the model.
     """
-    starts = table.offsets[rows]
-    lengths = table.offsets[rows + 1] - starts
+    input_ids, inside = _padded(table.tokens, table.offsets, rows, fill=pad_token_id)
+    if table.label_offsets is None:
+        labels = table.labels[rows]
+    else:
+        labels, _ = _padded(table.labels, table.label_offsets, rows, fill=IGNORED)
+    types = None
+    if table.token_types is not None:
+        types = torch.from_numpy(_padded(table.token_types, table.offsets, rows, fill=0)[0])
+    return Batch(
+        input_ids=torch.from_numpy(input_ids),
+        attention_mask=torch.from_numpy(inside.astype(np.int64)),
+        labels=torch.from_numpy(labels.astype(np.int64)),
+        token_type_ids=types,
+    )
+
+
+def _padded(
+    values: np.ndarray, offsets: np.ndarray, rows: np.ndarray, *, fill: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows' lists as [rows, longest] int64, and which places are inside a list."""
+    starts = offsets[rows]
+    lengths = offsets[rows + 1] - starts
     columns = np.arange(lengths.max())
     inside = columns < lengths[:, None]
+    if len(values) == 0:
+        return np.full(inside.shape, fill, dtype=np.int64), inside
     # The last row's padding would point past the end of the array.
-    places = np.minimum(starts[:, None] + columns, len(table.tokens) - 1)
-    input_ids = np.where(inside, table.tokens[places], pad_token_id)
-    return Batch(
-        input_ids=torch.from_numpy(input_ids.astype(np.int64)),
-        attention_mask=torch.from_numpy(inside.astype(np.int64)),
-        labels=torch.from_numpy(table.labels[rows].astype(np.int64)),
-    )
+    places = np.minimum(starts[:, None] + columns, len(values) - 1)
+    return np.where(inside, values[places], fill).astype(np.int64), inside

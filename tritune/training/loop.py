@@ -8,16 +8,18 @@ import hashlib
 import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 from torch.nn.utils import clip_grad_norm_
 
 from tritune.errors import InputError
-from tritune.inference import mean_loss_of, predict_logits
-from tritune.metrics.classification import softmax
-from tritune.metrics.direction import advantage
+from tritune.inference import model_outputs
+from tritune.metrics.catalogue import NEGATIVE_LOG_LIKELIHOOD, advantage
+from tritune.objectives.objective import Objective
+from tritune.objectives.selected_logits import places_at_once
+from tritune.outputs import Outputs
 from tritune.plan.tuning_plan import TuningPlan
 from tritune.settings.train import TrainSettings
 from tritune.tokens import TokenTable
@@ -27,8 +29,8 @@ from tritune.training.optimizer import set_rates
 from tritune.training.schedule import rate_share, warmup_steps
 from tritune.training.state import TrainingState
 
-Score = Callable[[np.ndarray, np.ndarray], Mapping[str, float]]
-"""From labels [rows] and probabilities [rows, classes] to every metric by name."""
+Score = Callable[[Outputs], Mapping[str, float]]
+"""From the model's outputs on the validation split to its scores by name."""
 
 STEPS_BETWEEN_CHECKS = 50
 """How often the loss is looked at on the way, for not being finite. Looking makes a GPU wait."""
@@ -53,6 +55,9 @@ class Moment:
     tokens: int
     """Of these rows, padding not counted."""
 
+    terms: int
+    """Terms of the loss seen in this epoch: `state.loss_sum` divided by it is the mean so far."""
+
     loss: torch.Tensor
     """Mean loss of the step, on the device; at the end of an epoch, of the whole epoch."""
 
@@ -66,8 +71,10 @@ def train(
     training: TokenTable,
     validation: TokenTable,
     *,
+    objective: Objective,
     settings: TrainSettings,
-    precision: str,
+    monitor: str,
+    precision: Literal["fp32", "bf16"],
     device: torch.device,
     pad_token_id: int,
     seed: int,
@@ -81,8 +88,10 @@ def train(
     Args:
         state: fresh, or as an earlier run of the same training left it; its model is on `device`.
         plan: what learns, when, and how fast.
+        objective: what the model is trained for: its loss, and what is read from it.
+        monitor: the metric that picks the best epoch: one of `score`, or the negative log likelihood.
         seed: of the order of the rows and of the chance inside the model.
-        score: gives every metric of the settings, `settings.monitor` among them.
+        score: gives the scores of an epoch.
 
     Raises:
         InputError: the loss is not a finite number.
@@ -92,7 +101,8 @@ def train(
     total = settings.epochs * per_epoch
     warmup = warmup_steps(total, warmup_fraction=settings.warmup_fraction)
     phases = phase_starts(plan, total_steps=total)
-    lengths = training.lengths
+    lengths, items = training.lengths, objective.items(training)
+    most_terms = places_at_once(model)
     learning: list[torch.nn.Parameter] = []
     state.loss_sum = state.loss_sum.to(device)
     state.first_bad_step = state.first_bad_step.to(device)
@@ -101,6 +111,7 @@ def train(
     while not state.stopped:
         epoch = state.step // per_epoch
         batches = epoch_batches(training.rows, batch_size=settings.batch_size, seed=seed, epoch=epoch)
+        terms_seen = np.cumsum([items[rows].sum() for rows in batches])
         for position in range(state.step % per_epoch, per_epoch):
             if not learning or state.step in phases:
                 started = max(start for start in phases if start <= state.step)
@@ -109,16 +120,16 @@ def train(
             share = rate_share(state.step, total_steps=total, warmup=warmup, schedule=settings.schedule)
             rate = set_rates(optimizer, share)
             rows = batches[position]
+            # Rows may have no term at all, such as a window without a labelled token.
+            terms = int(items[rows].sum())
 
             seed_step(seed, state.step)
             loss = torch.zeros((), device=device)
-            for piece in pieces(rows, lengths[rows]):
+            for piece in pieces(rows, lengths[rows], terms=items[rows], most_terms=most_terms):
                 batch = collate(training, piece, pad_token_id=pad_token_id).to(device)
                 with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
-                    logits = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
-                piece_loss = F.cross_entropy(
-                    logits.float(), batch.labels, label_smoothing=settings.label_smoothing, reduction="sum"
-                ) / len(rows)
+                    loss_sum = objective.loss_sum(model, batch, label_smoothing=settings.label_smoothing)
+                piece_loss = loss_sum / max(terms, 1)
                 piece_loss.backward()
                 loss += piece_loss.detach()
             clip_grad_norm_(learning, settings.max_grad_norm)
@@ -127,51 +138,61 @@ def train(
 
             bad = ~torch.isfinite(loss) & (state.first_bad_step < 0)
             state.first_bad_step = torch.where(bad, state.step, state.first_bad_step)
-            state.loss_sum += loss.double() * len(rows)
+            state.loss_sum += loss.double() * terms
             state.step += 1
             if state.step % STEPS_BETWEEN_CHECKS == 0:
                 state.raise_if_not_finite()
             if position + 1 < per_epoch:
                 tokens = int(lengths[rows].sum())
-                yield Moment(epoch + 1, state.step, position + 1, len(rows), tokens, loss)
+                seen = int(terms_seen[position])
+                yield Moment(epoch + 1, state.step, position + 1, len(rows), tokens, seen, loss)
 
         state.raise_if_not_finite()
         row: dict[str, float] = {"epoch": epoch + 1, "step": state.step, "learning_rate": rate}
-        row["train_loss"] = float(state.loss_sum.item()) / training.rows
-        logits_array = predict_logits(
+        seen = int(terms_seen[-1])
+        mean_loss = state.loss_sum / max(seen, 1)
+        row["train_loss"] = float(mean_loss.item())
+        outputs = model_outputs(
             model,
             validation,
+            objective=objective,
             pad_token_id=pad_token_id,
             batch_size=settings.batch_size,
             device=device,
-            precision="bf16" if precision == "bf16" else "fp32",
+            precision=precision,
         )
-        if not np.isfinite(logits_array).all():
+        if not outputs.finite:
             raise InputError(
                 f"the model's answers are not finite numbers after epoch {epoch + 1}; "
                 "set a lower lr for this method in params.yaml"
             )
-        row["validation_loss"] = mean_loss_of(logits_array, validation.labels)
-        metrics = score(validation.labels, softmax(logits_array))
+        row["validation_loss"] = objective.mean_loss(outputs, validation)
+        metrics = {NEGATIVE_LOG_LIKELIHOOD: row["validation_loss"], **score(outputs)}
         row.update({f"validation_{name}": float(value) for name, value in metrics.items()})
-        mean_loss = state.loss_sum / training.rows
-        close_epoch(state, row, metrics[settings.monitor], settings=settings, last=state.step == total)
+        close_epoch(
+            state,
+            row,
+            metrics[monitor],
+            monitor=monitor,
+            patience=settings.patience,
+            last=state.step == total,
+        )
         tokens = int(lengths[rows].sum())
-        yield Moment(epoch + 1, state.step, per_epoch, len(rows), tokens, mean_loss, row)
+        yield Moment(epoch + 1, state.step, per_epoch, len(rows), tokens, seen, mean_loss, row)
 
     keep_best(state)
 
 
 def close_epoch(
-    state: TrainingState, row: dict[str, float], value: float, *, settings: TrainSettings, last: bool
+    state: TrainingState, row: dict[str, float], value: float, *, monitor: str, patience: int, last: bool
 ) -> None:
     """Enter an epoch into the history, keep its weights if they are the best, and stop if it is time."""
     state.history.append(row)
     state.loss_sum = torch.zeros_like(state.loss_sum)
-    if state.best_epoch == 0 or advantage(settings.monitor, value, state.best_score) > 0:
+    if state.best_epoch == 0 or advantage(monitor, value, state.best_score) > 0:
         state.best_epoch, state.best_score = int(row["epoch"]), float(value)
         state.best_weights = None
-    elif int(row["epoch"]) - state.best_epoch >= settings.patience:
+    elif int(row["epoch"]) - state.best_epoch >= patience:
         state.stopped = True
     state.stopped = state.stopped or last
     if state.best_weights is None and state.best_epoch == row["epoch"] and not state.stopped:

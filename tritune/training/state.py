@@ -24,7 +24,7 @@ class TrainingState:
     """Optimizer steps taken. At an epoch's last step, its evaluation is behind us too."""
 
     loss_sum: torch.Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.float64))
-    """Sum of the loss over the rows seen in the present epoch, on the model's device."""
+    """Sum of the loss over the terms seen in the present epoch, on the model's device."""
 
     first_bad_step: torch.Tensor = field(default_factory=lambda: torch.full((), -1, dtype=torch.int64))
     """First step whose loss was not a finite number; -1 while there is none."""

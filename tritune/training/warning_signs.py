@@ -1,27 +1,17 @@
 """Signs in a finished training's history that the model has learnt nothing."""
 
-import math
 from collections.abc import Mapping, Sequence
 
-import numpy as np
+from tritune.metrics.catalogue import metric_title
+from tritune.task.contract import Guess
 
 
-def training_warnings(
-    history: Sequence[Mapping[str, float]],
-    *,
-    training_labels: np.ndarray,
-    validation_labels: np.ndarray,
-    classes: int,
-    label_smoothing: float = 0.0,
-) -> list[str]:
+def training_warnings(history: Sequence[Mapping[str, float]], *, guess: Guess | None) -> list[str]:
     """Return a sentence for each sign; an empty list is the good case.
 
     Args:
-        history: one row per epoch, in order, with `train_loss` and `validation_accuracy`.
-        training_labels: [rows] class ids.
-        validation_labels: [rows] class ids.
-        classes: number of classes.
-        label_smoothing: as in the training; it raises what guessing costs.
+        history: one row per epoch, in order, with `train_loss` and `validation_METRIC` of the guess.
+        guess: what can be had without reading the inputs; None where nobody can tell.
     """
     if not history:
         return []
@@ -30,34 +20,18 @@ def training_warnings(
     )
     signs = []
     first, last = history[0]["train_loss"], history[-1]["train_loss"]
-    guessing = guessing_loss(training_labels, classes=classes, label_smoothing=label_smoothing)
-    if last >= 0.98 * guessing:
+    if guess is not None and last >= 0.98 * guess.loss:
         signs.append(
-            f"the training loss ended at {last:.3f}, no better than guessing by how frequent each class is "
-            f"({guessing:.3f}): {remedy}"
+            f"the training loss ended at {last:.3f}, no better than {guess.loss_words} ({guess.loss:.3f}): "
+            f"{remedy}"
         )
     elif len(history) > 1 and last >= 0.99 * first:
         signs.append(f"the training loss did not fall ({first:.3f} to {last:.3f}): {remedy}")
-    share = majority_share(validation_labels, classes=classes)
-    best = max(row["validation_accuracy"] for row in history)
-    if best <= share + 1e-9:
-        signs.append(
-            f"the best validation accuracy ({best:.3f}) is no better than always answering the most frequent "
-            f"class ({share:.3f}): {remedy}"
-        )
+    if guess is not None:
+        best = max(row[f"validation_{guess.metric}"] for row in history)
+        if best <= guess.score + 1e-9:
+            signs.append(
+                f"the best validation {metric_title(guess.metric)} ({best:.3f}) is no better than "
+                f"{guess.score_words} ({guess.score:.3f}): {remedy}"
+            )
     return signs
-
-
-def guessing_loss(labels: np.ndarray, *, classes: int, label_smoothing: float = 0.0) -> float:
-    """Return the mean loss, in nats, of answering every text with the classes' own frequencies.
-
-    It is the lowest loss that can be had without reading the text.
-    """
-    frequencies = np.bincount(labels, minlength=classes) / max(len(labels), 1)
-    smoothed = (1 - label_smoothing) * frequencies + label_smoothing / classes
-    return -sum(float(p) * math.log(float(p)) for p in smoothed if p > 0)
-
-
-def majority_share(labels: np.ndarray, *, classes: int) -> float:
-    """Return the share of rows in the most frequent class, in (0, 1]."""
-    return float(np.bincount(labels, minlength=classes).max()) / len(labels)

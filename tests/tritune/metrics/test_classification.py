@@ -1,6 +1,5 @@
 import math
 import warnings
-from typing import get_args
 
 import numpy as np
 import pytest
@@ -8,9 +7,8 @@ import sklearn.metrics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tritune.metrics.catalogue import metrics_of
 from tritune.metrics.classification import class_scores, classification_metrics, confusion, softmax
-from tritune.metrics.direction import HIGHER_IS_BETTER, METRICS, advantage
-from tritune.settings.train import Metric
 
 LABELS = np.array([0, 0, 0, 1])
 PROBABILITIES = np.array([[0.8, 0.2], [0.8, 0.2], [0.4, 0.6], [0.3, 0.7]], dtype=np.float64)
@@ -101,14 +99,10 @@ def test_a_true_class_with_probability_zero_costs_a_bounded_number_of_nats():
     assert scores["negative_log_likelihood"] == pytest.approx(-math.log(1e-12))
 
 
-def test_the_metrics_are_those_that_params_yaml_names_each_with_a_direction():
-    assert tuple(classification_metrics(LABELS, PROBABILITIES)) == get_args(Metric) == METRICS
-    assert tuple(HIGHER_IS_BETTER) == METRICS
-
-
-def test_advantage_is_positive_for_the_better_score():
-    assert advantage("accuracy", 0.9, 0.8) == pytest.approx(0.1)
-    assert advantage("negative_log_likelihood", 0.9, 0.8) == pytest.approx(-0.1)
+def test_the_metrics_are_those_of_the_catalogue():
+    assert tuple(classification_metrics(LABELS, PROBABILITIES)) == metrics_of(
+        "text_classification", objective="single_label"
+    )
 
 
 def test_class_scores_by_hand():

@@ -40,8 +40,17 @@ def test_the_shipped_params_are_valid_and_name_the_three_kinds():
         ("train", "epochs", 0, "train.epochs: must be at least 1 and at most 1000 (got 0)"),
         ("train", "batch_size", 2.5, "train.batch_size: must be a whole number (got 2.5)"),
         ("train", "warmup_fration", 0.1, "train.warmup_fration: unknown key; did you mean warmup_fraction?"),
-        ("tokenize", "xyz", 1, "tokenize.xyz: unknown key; known are max_length"),
+        ("tokenize", "xyz", 1, "tokenize.xyz: unknown key; known are max_length, truncation, stride"),
         ("train", "monitor", "f1", None),
+        (
+            "train",
+            "monitor",
+            "entity_f1",
+            "train.monitor: task: text_classification has no entity_f1; set it to auto or one of accuracy, "
+            "macro_f1, weighted_f1, matthews_correlation, negative_log_likelihood, "
+            "expected_calibration_error",
+        ),
+        ("tokenize", "max_length", 2, "tokenize.max_length: must be at least 4 or auto (got 2)"),
         ("train", "max_grad_norm", 0, "train.max_grad_norm: must be above 0 (got 0)"),
         ("compute", "precision", "fp8", "compute.precision: must be fp32 or bf16 (got 'fp8')"),
         ("data", "source", None, "data.source: must be text (got nothing)"),
@@ -79,7 +88,7 @@ def test_the_shipped_params_are_valid_and_name_the_three_kinds():
 def test_each_problem_names_key_value_and_what_is_allowed(section, key, value, sentence):
     found = problem(section, key, value)
     if sentence is None:
-        assert found.startswith(f"{section}.{key}: must be accuracy, macro_f1")
+        assert found.startswith(f"{section}.{key}: must be auto, accuracy, macro_f1")
     else:
         assert found == sentence
 

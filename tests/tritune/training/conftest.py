@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from tritune.objectives.named import objective_named
 from tritune.plan.tuning_plan import Group, Phase, TuningPlan
 from tritune.settings.train import TrainSettings
 from tritune.tokens import TokenTable
@@ -137,12 +138,15 @@ class Run:
     """One training of a tiny model, which can be driven step by step."""
 
     def __init__(self, model: nn.Module, plan: TuningPlan, *, rows: int = 50, **changes: object) -> None:
-        from tritune.metrics.classification import classification_metrics
+        from tritune.metrics.classification import classification_metrics, softmax
 
         options = {"epochs": 2, "batch_size": 8, "patience": 5, **changes}
         self.seed = int(options.pop("seed", 1))  # type: ignore[call-overload]
         self.precision = str(options.pop("precision", "fp32"))
-        self.score = options.pop("score", classification_metrics)
+        self.score = options.pop("score", None) or (
+            lambda outputs: classification_metrics(self.validation.labels, softmax(outputs.values))
+        )
+        self.monitor = str(options.pop("monitor", "macro_f1"))
         self.settings = TrainSettings(**options)  # type: ignore[arg-type]
         self.plan = plan
         self.training = token_table(rows, seed=1)
@@ -157,7 +161,9 @@ class Run:
             self.plan,
             self.training,
             self.validation,
+            objective=objective_named("single_label"),
             settings=self.settings,
+            monitor=self.monitor,
             precision=self.precision,
             device=CPU,
             pad_token_id=0,

@@ -82,3 +82,10 @@ def test_the_last_row_of_the_table_can_be_padded():
 @pytest.mark.parametrize(("rows", "size", "steps"), [(1, 32, 1), (32, 32, 1), (33, 32, 2), (64, 32, 2)])
 def test_steps_per_epoch(rows, size, steps):
     assert steps_per_epoch(rows, batch_size=size) == steps
+
+
+def test_pieces_hold_no_more_terms_than_fit_and_a_row_with_more_stands_alone():
+    rows, lengths, terms = np.array([4, 5, 6, 7]), np.array([9, 9, 9, 9]), np.array([2, 3, 9, 1])
+    cut = pieces(rows, lengths, terms=terms, most_terms=5)
+    assert [piece.tolist() for piece in cut] == [[4, 5], [6], [7]]
+    assert [piece.tolist() for piece in pieces(rows, lengths, terms=terms)] == [[4, 5, 6, 7]]

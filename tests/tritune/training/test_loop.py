@@ -152,11 +152,11 @@ def test_the_history_names_every_metric_and_the_highest_rate(kit):
         "learning_rate",
         "train_loss",
         "validation_loss",
+        "validation_negative_log_likelihood",
         "validation_accuracy",
         "validation_macro_f1",
         "validation_weighted_f1",
         "validation_matthews_correlation",
-        "validation_negative_log_likelihood",
         "validation_expected_calibration_error",
     ]
     assert [row["step"] for row in run.state.history] == [2, 4]
@@ -168,7 +168,7 @@ def scripted(values: list[float]):
     """A score that takes the given values epoch by epoch."""
     waiting = iter(values)
 
-    def score(_labels, _probabilities):
+    def score(_outputs):
         value = next(waiting)
         return {"accuracy": 0.5, "macro_f1": value, "negative_log_likelihood": value}
 
