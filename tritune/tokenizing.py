@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tritune.errors import InputError
+from tritune.truncation import Keep, cut
 
 # Their positions are numbered from the pad token's id + 1 on, so that many of them are never used.
 # Source: `create_position_ids_from_input_ids` in transformers' modeling_roberta.py.
@@ -34,7 +35,10 @@ class Encoded:
     """One list per text, special tokens in, no padding, each with at least one token."""
 
     truncated: int
-    """Texts that lost their end."""
+    """Texts that lost a part."""
+
+    token_types: list[list[int]] | None = None
+    """0 on the first and 1 on the second text of a pair, where the model tells them apart by that."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +49,23 @@ class TextTokenizer:
     pad_token_id: int
     pad_is_eos: bool
     max_length: int
+    token_types: bool = False
+    """Whether the model tells a first from a second text by token types."""
 
-    def encode(self, texts: Sequence[str], *, row_ids: Sequence[str] | None = None) -> Encoded:
-        """Return the token ids of each text.
+    def encode(
+        self,
+        texts: Sequence[str],
+        *,
+        pairs: Sequence[str] | None = None,
+        keep: Keep = "head",
+        row_ids: Sequence[str] | None = None,
+    ) -> Encoded:
+        """Return the token ids of each text, or of each text with its second text.
 
         Args:
             texts: any number.
+            pairs: a second text for each, where there are pairs; of the longer text of a pair more is cut.
+            keep: what is kept of a text that is too long; head for pairs.
             row_ids: what an error calls each text; its number from 1 if left out.
 
         Raises:
@@ -60,11 +75,14 @@ class TextTokenizer:
             return Encoded(input_ids=[], truncated=0)
         batch = self.tokenizer(
             list(texts),
-            truncation=True,
-            max_length=self.max_length,
+            None if pairs is None else list(pairs),
+            truncation=keep == "head",
+            max_length=self.max_length if keep == "head" else None,
             padding=False,
             return_attention_mask=False,
-            return_token_type_ids=False,
+            return_token_type_ids=pairs is not None and self.token_types,
+            return_special_tokens_mask=keep != "head",
+            verbose=False,
         )
         for index, ids in enumerate(batch["input_ids"]):
             if not ids:
@@ -73,9 +91,19 @@ class TextTokenizer:
                     f"{row}: the text {texts[index][:60]!r} gives no token with this model's tokenizer; "
                     "remove the row or give it words"
                 )
+        if keep == "head":
+            return Encoded(
+                input_ids=batch["input_ids"],
+                truncated=sum(bool(encoding.overflowing) for encoding in batch.encodings),
+                token_types=batch.get("token_type_ids"),
+            )
+        marks = batch["special_tokens_mask"]
         return Encoded(
-            input_ids=batch["input_ids"],
-            truncated=sum(bool(encoding.overflowing) for encoding in batch.encodings),
+            input_ids=[
+                cut(ids, special, max_length=self.max_length, keep=keep)
+                for ids, special in zip(batch["input_ids"], marks, strict=True)
+            ],
+            truncated=sum(len(ids) > self.max_length for ids in batch["input_ids"]),
         )
 
 
@@ -139,6 +167,9 @@ def load_tokenizer(folder: Path, *, max_length: int) -> TextTokenizer:
         pad_token_id=int(pad),
         pad_is_eos=tokenizer.pad_token_id is None,
         max_length=length,
+        # DistilBERT's tokenizer gives types that its model does not take; RoBERTa's model knows one type
+        # only.
+        token_types=config.get("type_vocab_size", 0) > 1 and "token_type_ids" in tokenizer.model_input_names,
     )
 
 
