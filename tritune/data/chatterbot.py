@@ -1,4 +1,4 @@
-"""A folder of conversations as labelled text: each distinct utterance with its file's name as topic.
+"""A folder of conversations as labelled text, each utterance with its file's name as topic, or as dialogues.
 
 Format: https://github.com/gunthercox/chatterbot-corpus, one YAML file a topic, with a list `conversations` of
 lists of utterances.
@@ -29,15 +29,39 @@ def topic_rows(files: Sequence[Path]) -> Iterator[dict[str, str]]:
         seen: dict[str, None] = {}
         for conversation in _conversations(file):
             for utterance in [conversation] if isinstance(conversation, str) else conversation:
-                if not isinstance(utterance, str):
-                    raise InputError(
-                        f"{KEY}: {file.name}: an utterance is {str(utterance)[:80]!r}, not text; "
-                        "`conversations` must be a list of lists of texts"
-                    )
-                if utterance.strip():
-                    seen[utterance.strip()] = None
+                if text := _text(utterance, file).strip():
+                    seen[text] = None
         for utterance in seen:
             yield {"text": utterance, "label": file.stem}
+
+
+def dialogue_rows(files: Sequence[Path]) -> Iterator[dict[str, list[dict[str, str]]]]:
+    """Yield {"messages": turns} for each conversation, by turns the user's and the assistant's.
+
+    An utterance of white space only ends its conversation, for what follows it answers something else.
+
+    Raises:
+        InputError: As `topic_rows`.
+    """
+    for file in files:
+        for conversation in _conversations(file):
+            turns: list[dict[str, str]] = []
+            for utterance in [conversation] if isinstance(conversation, str) else conversation:
+                text = _text(utterance, file).strip()
+                if not text:
+                    break
+                turns.append({"role": "assistant" if len(turns) % 2 else "user", "content": text})
+            if turns:
+                yield {"messages": turns}
+
+
+def _text(utterance: object, file: Path) -> str:
+    if not isinstance(utterance, str):
+        raise InputError(
+            f"{KEY}: {file.name}: an utterance is {str(utterance)[:80]!r}, not text; "
+            "`conversations` must be a list of lists of texts"
+        )
+    return utterance
 
 
 def _conversations(file: Path) -> list[list[object] | str]:

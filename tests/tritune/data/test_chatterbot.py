@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from tritune.address import package_path
-from tritune.data.chatterbot import topic_rows
+from tritune.data.chatterbot import dialogue_rows, topic_rows
 from tritune.data.files import conversation_files
 from tritune.errors import InputError
 
@@ -57,3 +57,22 @@ def test_the_packaged_corpus_is_read_whole() -> None:
     assert len({row["label"] for row in rows}) == len(files) == 21
     assert 1_800 < len(rows) < 2_000
     assert {"text": "What is AI?", "label": "ai"} in rows
+
+
+def test_utterances_are_the_user_s_and_the_assistant_s_by_turns(tmp_path: Path) -> None:
+    files = written(
+        tmp_path,
+        "conversations:\n- - 'What do you eat? '\n  - 1963\n  - ah\n- alone\n- - q\n  - ' '\n  - lost\n"
+        "- - ''\n",
+    )
+    assert list(dialogue_rows(files)) == [
+        {
+            "messages": [
+                {"role": "user", "content": "What do you eat?"},
+                {"role": "assistant", "content": "1963"},
+                {"role": "user", "content": "ah"},
+            ]
+        },
+        {"messages": [{"role": "user", "content": "alone"}]},
+        {"messages": [{"role": "user", "content": "q"}]},
+    ]

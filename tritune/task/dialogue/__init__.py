@@ -1,0 +1,1 @@
+"""Dialogue: the assistant's next turn, from the turns before it."""
