@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from flows.summary import comparison_rows, metric_name, read_comparison, verdict
+from flows.summary import comparison_rows, read_comparison, verdict
+from tritune.metrics.catalogue import metric_title
 from tritune.pipeline.dag import Stage
 
 NAMES_SHOWN = 4
@@ -65,7 +66,11 @@ def epoch_rows(root: Path) -> list[dict[str, str]]:
                         "epoch": str(epoch["epoch"]),
                         "training loss": f"{epoch['train_loss']:.4f}",
                         "validation loss": f"{epoch['validation_loss']:.4f}",
-                        f"validation {metric_name(metric)}": f"{epoch[f'validation_{metric}']:.4f}",
+                        **(
+                            {f"validation {metric_title(metric)}": f"{epoch[f'validation_{metric}']:.4f}"}
+                            if f"validation_{metric}" in epoch  # what needs written text is known at the end
+                            else {}
+                        ),
                         "weights kept": "yes" if epoch["best"] else "",
                     }
                 )

@@ -69,6 +69,13 @@ def _run(given: argparse.Namespace) -> int:
     return code
 
 
+def _use(given: argparse.Namespace) -> None:
+    _enter_project()
+    from flows.configuration import use
+
+    print(use(given.name, root=Path.cwd()))
+
+
 def _plan(given: argparse.Namespace) -> None:
     _enter_project()
     from flows.plan import plan
@@ -107,16 +114,7 @@ def _rollback(_: argparse.Namespace) -> None:
 def _predict(given: argparse.Namespace) -> None:
     source = given.input and given.input.resolve()
     target = given.output and given.output.resolve()
-    if given.model is None:
-        _enter_project()
-        folder = Path("models/selected")
-    elif Path(given.model).is_dir():
-        folder = Path(given.model)
-    else:
-        _enter_project()
-        from tritune.pipeline.registry import materialise
-
-        folder = materialise(Path.cwd(), given.model)
+    folder = _model_folder(given.model)
     from flows.predict import predict
 
     predict(
@@ -124,10 +122,40 @@ def _predict(given: argparse.Namespace) -> None:
         source=source,
         target=target,
         format=given.format,
-        text_column=given.text,
+        columns=_columns(given),
         batch_size=given.batch_size,
-        all_probabilities=given.all,
+        everything=given.all,
     )
+
+
+def _chat(given: argparse.Namespace) -> None:
+    folder = _model_folder(given.model)
+    from flows.chat import chat
+
+    chat(model=folder, system=given.system)
+
+
+def _model_folder(model: str | None) -> Path:
+    """Return the folder of a model by its name; the project's own one without a name."""
+    if model is not None and Path(model).is_dir():
+        return Path(model)
+    _enter_project()
+    if model is None:
+        return Path("models/selected")
+    from tritune.pipeline.registry import materialise
+
+    return materialise(Path.cwd(), model)
+
+
+def _columns(given: argparse.Namespace) -> dict[str, str]:
+    """Return which column holds which of the model's inputs, as far as the user said so."""
+    named = {"text": given.text} if given.text is not None else {}
+    for pair in given.column:
+        name, mark, column = pair.partition("=")
+        if not (name and mark and column):
+            raise InputError(f"--column {pair}: write it NAME=COLUMN, for example --column question=q")
+        named[name] = column
+    return named
 
 
 def _ui(given: argparse.Namespace) -> int:
@@ -170,6 +198,14 @@ def command_parser() -> argparse.ArgumentParser:
         "--report", action="store_true", help="show the run in the Prefect UI even if nothing is stale"
     )
 
+    use = add(
+        "use",
+        "make a ready configuration from configs/ the project's params.yaml",
+        "  tritune use demo_dialogue",
+        _use,
+    )
+    use.add_argument("name", metavar="NAME", help="of a file in configs/, without .yaml")
+
     plan = add(
         "plan",
         "show what each method would train, at which rate, without training",
@@ -206,7 +242,7 @@ def command_parser() -> argparse.ArgumentParser:
 
     predict = add(
         "predict",
-        "label new texts with a fine-tuned model",
+        "answer new inputs with a fine-tuned model: labels, entities, answers or replies",
         "  tritune predict --model champion --input new.csv --text question --output labels.csv\n"
         '  echo "Where is my card?" | tritune predict',
         _predict,
@@ -227,14 +263,36 @@ def command_parser() -> argparse.ArgumentParser:
         "--format", choices=["jsonl", "csv"], help="of the output (default: by its name, else jsonl)"
     )
     predict.add_argument(
-        "--text", default="text", metavar="COLUMN", help="column with the text (default: text)"
+        "--text",
+        metavar="COLUMN",
+        help="column with the text (default: text); as --column text=COLUMN",
     )
     predict.add_argument(
-        "--batch-size", type=int, default=32, metavar="N", help="texts at a time (default: 32)"
+        "--column",
+        action="append",
+        default=[],
+        metavar="NAME=COLUMN",
+        help="where the input calls what the model reads otherwise, such as question=q; repeat for several",
     )
     predict.add_argument(
-        "--all", action="store_true", help="every label's probability, not only the likeliest"
+        "--batch-size", type=int, default=32, metavar="N", help="inputs at a time (default: 32)"
     )
+    predict.add_argument(
+        "--all", action="store_true", help="all there is to an answer, such as every label's probability"
+    )
+
+    talk = add(
+        "chat",
+        "talk with a fine-tuned dialogue model",
+        "  tritune chat --model champion\n  echo Hello | tritune chat",
+        _chat,
+    )
+    talk.add_argument(
+        "--model",
+        metavar="MODEL",
+        help="a folder, a version (v0.0.1) or a stage (champion) of the registry (default: models/selected)",
+    )
+    talk.add_argument("--system", metavar="TEXT", help="the system's turn, before all others (default: none)")
 
     ui = add(
         "ui",

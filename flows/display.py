@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.table import Column
 from rich.text import Text
 
-from flows.summary import metric_name
+from tritune.metrics.catalogue import metric_title
 from tritune.training.progress import EpochProgress, StepProgress, parse_progress
 
 SECONDS_BETWEEN_PLAIN_LINES = 10.0
@@ -123,7 +123,7 @@ def epoch_line(progress: EpochProgress, *, metric: str) -> str:
     parts = [f"epoch {progress.epoch}/{progress.epochs}"]
     if "train_loss" in scores:
         parts.append(f"loss {scores['train_loss']:.3f}")
-    validation = {"loss": scores.get("validation_loss"), metric_name(metric): scores.get(metric)}
+    validation = {"loss": scores.get("validation_loss"), metric_title(metric): scores.get(metric)}
     if shown := ", ".join(f"{name} {value:.3f}" for name, value in validation.items() if value is not None):
         parts.append(f"validation {shown}")
     if progress.best:

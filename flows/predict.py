@@ -1,23 +1,24 @@
-"""`tritune predict`: a label for every text of a file or of stdin."""
+"""`tritune predict`: an answer, in the task's own terms, for every row of a file or of stdin."""
 
 import csv
 import itertools
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
 from tritune.errors import InputError
-from tritune.models.classes import class_names
-from tritune.texts import Text, file_texts, stream_texts
+from tritune.given import Given, file_rows, stream_rows
+from tritune.models.classes import purpose
+from tritune.task.contract import Answerer, task_module
 
 Format = Literal["jsonl", "csv"]
 
 BATCHES_AT_ONCE = 16
-"""Batches read before the first of them is answered: texts of like length go together."""
+"""Batches read before the first of them is answered: inputs of like length go together."""
 
 
 def predict(
@@ -26,22 +27,22 @@ def predict(
     source: Path | None,
     target: Path | None,
     format: Format | None,
-    text_column: str,
+    columns: Mapping[str, str],
     batch_size: int,
-    all_probabilities: bool,
+    everything: bool,
 ) -> None:
-    """Write one row per text: id, text, label, probability, and on request every label's probability.
+    """Write one row per input: id, what was given, and the model's answer.
 
     A target file appears when it is complete, or not at all.
 
     Args:
-        model: Folder of a fine-tuned classifier.
+        model: Folder of a fine-tuned model.
         source: csv, tsv, jsonl, parquet or txt; stdin if None.
         target: jsonl or csv; stdout if None.
         format: Of the output; by the target's ending if None.
-        text_column: Column that holds the text.
-        batch_size: Texts at a time.
-        all_probabilities: Whether to write every label's probability.
+        columns: Where the source calls an input of the model otherwise: `{"text": "message"}`.
+        batch_size: Inputs at a time.
+        everything: Whether to write all there is, such as every label's probability.
 
     Raises:
         InputError: Something the user gave is wrong; nothing has been written then, except to stdout.
@@ -50,34 +51,42 @@ def predict(
         raise InputError(f"--batch-size must be at least 1 (got {batch_size})")
     form = format or _format_of(target)
     _check_target(target, source)
-    labels = class_names(model)
-    texts = (
-        file_texts(source, text_column=text_column)
+    fitted = purpose(model)
+    unknown = sorted(set(columns) - set(fitted.inputs))
+    if unknown:
+        raise InputError(
+            f"--column {unknown[0]}: this model is for {fitted.task} and reads "
+            f"{', '.join(fitted.inputs)}; name one of these"
+            "one of these"
+        )
+    named = {name: columns.get(name, name) for name in fitted.inputs}
+    rows = (
+        file_rows(source, columns=named)
         if source is not None
-        else stream_texts(sys.stdin.buffer, text_column=text_column)
+        else stream_rows(sys.stdin.buffer, columns=named)
     )
-    chunks = _chunks(texts, batch_size * BATCHES_AT_ONCE)
+    chunks = _chunks(rows, batch_size * BATCHES_AT_ONCE)
     first = next(chunks, None)
     if first is None:
-        raise InputError(f"{source.name if source else 'stdin'}: no texts; give one or more")
+        raise InputError(f"{source.name if source else 'stdin'}: nothing to answer; give one row or more")
 
     # Loading these takes seconds; the input has been tried by now.
     import torch
     from transformers.utils import logging
 
-    from tritune.labelling import Labeller
-
     logging.disable_progress_bar()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    labeller = Labeller(model, device=device)
+    answerer: Answerer = task_module(fitted.task, "answer").Answerer(model, device=device)
     with _opened(target) as file:
-        writer = _writer(file, form, labels, all_probabilities=all_probabilities)
+        write = _writer(file, form)
         for chunk in itertools.chain([first], chunks):
-            rows = [f"text {text.id}" for text in chunk]
-            probabilities = labeller.probabilities(
-                [text.text for text in chunk], batch_size=batch_size, row_ids=rows
+            answers = answerer.answer(
+                [given.values for given in chunk],
+                batch_size=batch_size,
+                ids=[f"row {given.id}" for given in chunk],
+                everything=everything,
             )
-            writer(chunk, probabilities.tolist())
+            write([{"id": g.id, **g.values, **answer} for g, answer in zip(chunk, answers, strict=True)])
             file.flush()
 
 
@@ -106,8 +115,8 @@ def _check_target(target: Path | None, source: Path | None) -> None:
         raise InputError(f"--output: {target.name} is the input; name another file, so that it stays")
 
 
-def _chunks(texts: Iterable[Text], size: int) -> Iterator[list[Text]]:
-    iterator = iter(texts)
+def _chunks(rows: Iterable[Given], size: int) -> Iterator[list[Given]]:
+    iterator = iter(rows)
     while chunk := list(itertools.islice(iterator, size)):
         yield chunk
 
@@ -129,40 +138,37 @@ def _opened(target: Path | None) -> Iterator[TextIO]:
         unfinished.unlink(missing_ok=True)
 
 
-def _writer(file: TextIO, form: Format, labels: Sequence[str], *, all_probabilities: bool) -> Any:
-    """Return a function that writes a chunk of texts with their probabilities."""
+def _writer(file: TextIO, form: Format) -> Callable[[Sequence[Mapping[str, Any]]], None]:
+    """Return a function that writes rows, all with the same names."""
 
-    def best(row: Sequence[float]) -> tuple[str, float]:
-        index = max(range(len(row)), key=row.__getitem__)
-        return labels[index], _short(row[index])
-
-    def write_jsonl(chunk: Sequence[Text], probabilities: Sequence[Sequence[float]]) -> None:
-        for text, row in zip(chunk, probabilities, strict=True):
-            label, probability = best(row)
-            content: dict[str, Any] = {
-                "id": text.id,
-                "text": text.text,
-                "label": label,
-                "probability": probability,
-            }
-            if all_probabilities:
-                content["probabilities"] = dict(zip(labels, map(_short, row), strict=True))
-            file.write(json.dumps(content, ensure_ascii=False) + "\n")
+    def write_jsonl(rows: Sequence[Mapping[str, Any]]) -> None:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
     if form == "jsonl":
         return write_jsonl
     table = csv.writer(file, lineterminator="\n")
-    extra = [f"probability_{label}" for label in labels] if all_probabilities else []
-    table.writerow(["id", "text", "label", "probability", *extra])
+    begun = False
 
-    def write_csv(chunk: Sequence[Text], probabilities: Sequence[Sequence[float]]) -> None:
-        for text, row in zip(chunk, probabilities, strict=True):
-            shown = map(_short, row) if all_probabilities else ()
-            table.writerow([text.id, text.text, *best(row), *shown])
+    def write_csv(rows: Sequence[Mapping[str, Any]]) -> None:
+        nonlocal begun
+        for row in map(_flat, rows):
+            if not begun:
+                table.writerow(row)
+                begun = True
+            table.writerow(row.values())
 
     return write_csv
 
 
-def _short(probability: float) -> float:
-    """Return six decimals: float32 holds no more that mean something."""
-    return round(probability, 6)
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row as a csv holds it: probabilities in columns of their own, lists as JSON."""
+    flat: dict[str, Any] = {}
+    for name, value in row.items():
+        if name == "probabilities":
+            flat |= {f"probability_{label}": probability for label, probability in value.items()}
+        elif isinstance(value, list | dict):
+            flat[name] = json.dumps(value, ensure_ascii=False)
+        else:
+            flat[name] = value
+    return flat

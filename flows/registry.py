@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from flows.summary import MISSING, metric_name
+from flows.summary import MISSING
+from tritune.metrics.catalogue import metric_title
 from tritune.pipeline import registry
 from tritune.pipeline.registered_version import CHAMPION, RegisteredVersion
 
@@ -66,7 +67,7 @@ def rollback() -> None:
 def version_row(version: RegisteredVersion) -> dict[str, str]:
     """Return what is shown of a version, by the heading of its column."""
     metric = version.metric
-    heading = f" {metric_name(metric)}" if metric else ""
+    heading = f" {metric_title(metric)}" if metric else ""
     method = version.method if version.seed is None else f"{version.method}, seed {version.seed}"
     return {
         "version": version.version,

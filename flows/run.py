@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tritune.errors import InputError
+from tritune.metrics.catalogue import main_metric
 from tritune.pipeline.dag import Stage, read_stages
 from tritune.settings.project import Project, read_project, read_yaml
 from tritune.versions import FILE as VERSIONS_FILE
@@ -78,13 +79,15 @@ def _run_flow(root: Path, stages: list[Stage], forced: dict[str, str], project: 
     from flows.display import Display
     from flows.execution import Execution, start
     from flows.home import prepare_environment
+    from flows.own_server import end_server_with_run
     from flows.sources import stale_sources
 
     console = Console(file=sys.stdout)
     stale = sum(stage.stale for stage in stages)
     console.print(f"{stale} of {len(stages)} stages may have work to do; starting", highlight=False)
     prepare_environment(root)
-    with Display(console, metric=project.train.monitor) as display:
+    end_server_with_run()
+    with Display(console, metric=shown_metric(project)) as display:
         execution = Execution(
             root=root,
             stages=stages,
@@ -105,6 +108,13 @@ def _run_flow(root: Path, stages: list[Stage], forced: dict[str, str], project: 
             if execution.runner is None:
                 return 1
     return _conclude(console, execution)
+
+
+def shown_metric(project: Project) -> str:
+    """Return the score that a line on the screen shows after an epoch."""
+    monitor = project.train.monitor
+    objective = "multi_label" if project.data.multi_label else ""
+    return main_metric(project.task, objective=objective) if monitor == "auto" else monitor
 
 
 def _call_flow(workers: int) -> None:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tritune.comparison import METRIC_NAMES
+from tritune.metrics.catalogue import metric_title
 
 MISSING = "–"
 
@@ -29,8 +29,8 @@ def comparison_rows(root: Path) -> list[dict[str, str]]:
             "peak memory": _number(
                 _measured(root, entry["method"], "peak_memory_bytes"), "{:,.0f} MiB", 2**20
             ),
-            f"validation {metric_name(metric)}": _number(entry.get("validation", {}).get(metric), "{:.4f}"),
-            f"test {metric_name(metric)}": _number(entry.get("test", {}).get(metric), "{:.4f}"),
+            f"validation {metric_title(metric)}": _number(entry.get("validation", {}).get(metric), "{:.4f}"),
+            f"test {metric_title(metric)}": _number(entry.get("test", {}).get(metric), "{:.4f}"),
         }
         for entry in comparison.get("methods", [])
     ]
@@ -45,11 +45,6 @@ def read_comparison(root: Path) -> Mapping[str, Any]:
     """Return the content of comparison.json; empty when there is none."""
     path = root / "results/comparison.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-
-
-def metric_name(metric: str) -> str:
-    """Return a metric's name for people: `macro F1` for `macro_f1`."""
-    return {str(name): words for name, words in METRIC_NAMES.items()}.get(metric, metric)
 
 
 def show_results(console: Console, root: Path) -> None:

@@ -8,25 +8,22 @@ choice sees validation scores only. Results of methods and seeds that are not li
 import csv
 import json
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tritune.cautions import floor_caution, overfitting_caution, unfinished_caution
+from tritune.cautions import overfitting_caution, unfinished_caution
 from tritune.comparison import Method, Training, choose, comparison_content, table_rows
 from tritune.errors import InputError
-from tritune.metrics.direction import METRICS
-from tritune.metrics.floor import majority_class, majority_floor
-from tritune.mistakes import Answers, confused_pairs, surest_mistakes
+from tritune.metrics.catalogue import main_metric, metrics_of
 from tritune.pipeline.context import StageContext
 from tritune.report import ReportContent, render_report
 from tritune.settings.decide import CompareSettings
 from tritune.settings.train import TrainSettings
-from tritune.tokens import read_tokens_info
+from tritune.task.contract import DECIDED, Floor, Shipped, task_module
+from tritune.tokens import TokensInfo, read_tokens_info
 
 
 def run(ctx: StageContext) -> None:
@@ -40,6 +37,11 @@ def run(ctx: StageContext) -> None:
     train, settings = TrainSettings(**ctx.params["train"]), CompareSettings(**ctx.params["compare"])
     # tokens.json lies beside the token tables; only its counts matter here.
     tokens = read_tokens_info(ctx.input("data/tokens/tokens.json").parent)
+    show = task_module(ctx.params["task"], "show")
+    settings = settings.model_copy(update={"metric": compared_metric(settings, tokens)})
+    monitor: str = train.monitor
+    if monitor == "auto":
+        monitor = main_metric(tokens.task, objective=tokens.objective, per_epoch=True)
     histories = {
         name: {seed: read_history(_result(ctx, "histories", name, seed, ".parquet")) for seed in seeds}
         for name in names
@@ -52,53 +54,52 @@ def run(ctx: StageContext) -> None:
     content = comparison_content(methods, choice, settings)
 
     profile = _read_json(ctx.input("data/ingested") / "profile.json")
-    counts = {
-        split: [part["rows_per_label"][label] for label in tokens.labels]
-        for split, part in profile["splits"].items()
-    }
-    rows = {split: sum(values) for split, values in counts.items()}
-    majority = tokens.labels[majority_class(counts["train"])]
-    floors = {split: majority_floor(counts["train"], counts[split]) for split in ("validation", "test")}
     chosen_method = next(method for method in methods if method.name == choice.method)
-    shipped = next(one for one in chosen_method.trainings if one.seed == choice.seed)
+    training = next(one for one in chosen_method.trainings if one.seed == choice.seed)
+    evaluation = ctx.input("evaluations") / f"{choice.method}-{choice.seed}"
+    floor: Floor | None = show.floor(profile, tokens.labels)
+    if (evaluation / "floor.json").is_file():
+        floor = Floor(**_read_json(evaluation / "floor.json"))
+    shipped = Shipped(
+        evaluation=evaluation,
+        ingested=ctx.input("data/ingested"),
+        labels=tokens.labels,
+        objective=tokens.objective,
+        profile=profile,
+        scores={"validation": training.validation, "test": training.test},
+        floor=floor,
+    )
     content |= {
         "task": ctx.params["task"],
+        "decided": _read_json(evaluation / DECIDED) if (evaluation / DECIDED).is_file() else {},
+        "objective": tokens.objective,
+        "metrics": list(metrics_of(tokens.task, objective=tokens.objective)),
         "labels": tokens.labels,
-        "rows": rows,
-        "floors": {"label": majority, **floors},
+        "rows": {split: part["rows"] for split, part in profile["splits"].items()},
+        "floor": None if floor is None else {"name": floor.name, **floor.scores},
         "data": {
             "rows_given": profile["rows_given"],
             "splits_cut_from_train": profile["splits_cut_from_train"],
             "max_length": tokens.max_length,
-            "truncated": tokens.truncated,
+            "counts": tokens.counts,
         },
         "warnings": warnings_of(
             names,
             histories,
-            train=train,
+            epochs=train.epochs,
+            monitor=monitor,
             margin=settings.margin,
-            floor=floor_caution(
-                name=choice.method,
-                validation=shipped.validation,
-                floor=floors["validation"],
-                rows=rows["validation"],
-                majority=majority,
-            ),
+            first=show.cautions(choice.method, shipped),
         ),
     }
-    evaluation = ctx.input("evaluations") / f"{choice.method}-{choice.seed}"
-    answers = read_validation(evaluation / "predictions.parquet")
-    mistakes = surest_mistakes(answers, labels=tokens.labels)
-    texts = texts_of(ctx.input("data/ingested") / "validation.parquet", {one["id"] for one in mistakes})
     made_with = _read_json(evaluation / "made_with.json")
     page = render_report(
         ReportContent(
             comparison=content,
             histories={name: {s: r for s, (r, _) in histories[name].items()} for name in names},
-            per_class=read_per_class(evaluation / "per_class.csv"),
-            confused=confused_pairs(answers, labels=tokens.labels),
-            reliability=read_calibration(evaluation / "calibration.csv"),
-            mistakes=[one | {"text": texts[one["id"]]} for one in mistakes],
+            task_template=Path(str(show.__file__)).with_name("show.html.j2"),
+            task_block=show.block(shipped),
+            data_columns={split: show.data_columns(part) for split, part in profile["splits"].items()},
             profile=profile,
             parameters={
                 "task": ctx.params["task"],
@@ -108,7 +109,7 @@ def run(ctx: StageContext) -> None:
                 "compare": settings.model_dump(),
                 **made_with,
             },
-            monitor=train.monitor,
+            monitor=monitor,
         )
     )
     ctx.output_file("results/report.html").write_text(page, encoding="utf-8", newline="\n")
@@ -120,8 +121,25 @@ def run(ctx: StageContext) -> None:
         print(f"warning: {warning}")
 
 
+def compared_metric(settings: CompareSettings, tokens: TokensInfo) -> str:
+    """Return the metric that the methods are compared by.
+
+    Raises:
+        InputError: The task has no such metric.
+    """
+    if settings.metric == "auto":
+        return main_metric(tokens.task, objective=tokens.objective)
+    known = metrics_of(tokens.task, objective=tokens.objective)
+    if settings.metric not in known:
+        raise InputError(
+            f"compare.metric: task: {tokens.task} has no {settings.metric} with this model and data; set it "
+            f"to auto or one of {', '.join(known)}"
+        )
+    return settings.metric
+
+
 def read_method(
-    ctx: StageContext, name: str, *, histories: Mapping[int, Sequence[Mapping[str, Any]]], tokens: Any
+    ctx: StageContext, name: str, *, histories: Mapping[int, Sequence[Mapping[str, Any]]], tokens: TokensInfo
 ) -> Method:
     """Return a method with the scores of every seed in `histories`."""
     plan_file = ctx.input("plans") / name / "plan.json"
@@ -130,7 +148,10 @@ def read_method(
     plan = _read_json(plan_file)
     trainings = []
     for seed, history in histories.items():
-        scores = read_scores(_result(ctx, "metrics", name, seed, ".json"))
+        scores = read_scores(
+            _result(ctx, "metrics", name, seed, ".json"),
+            metrics=metrics_of(tokens.task, objective=tokens.objective),
+        )
         best = next(row for row in history if row["best"])
         trainings.append(
             Training(
@@ -151,7 +172,7 @@ def read_method(
     )
 
 
-def read_scores(path: Path) -> dict[str, dict[Any, float]]:
+def read_scores(path: Path, *, metrics: Sequence[str]) -> dict[str, dict[str, float]]:
     """Return the validation and test scores.
 
     Raises:
@@ -159,14 +180,14 @@ def read_scores(path: Path) -> dict[str, dict[Any, float]]:
     """
     content = _read_json(path)
     for split in ("validation", "test"):
-        for metric in METRICS:
+        for metric in metrics:
             value = content.get(split, {}).get(metric)
             if not isinstance(value, int | float) or not math.isfinite(value):
                 raise InputError(
                     f"{path}: {split}.{metric} must be a finite number (got {value!r}); "
                     f"make the file anew with `dvc repro -f -s evaluate@{path.stem}`"
                 )
-    return {split: {metric: content[split][metric] for metric in METRICS} for split in content}
+    return {split: {metric: content[split][metric] for metric in metrics} for split in content}
 
 
 def read_history(path: Path) -> tuple[list[dict[str, Any]], list[str]]:
@@ -180,11 +201,12 @@ def warnings_of(
     names: Sequence[str],
     histories: Mapping[str, Mapping[int, tuple[list[dict[str, Any]], list[str]]]],
     *,
-    train: TrainSettings,
+    epochs: int,
+    monitor: str,
     margin: float,
-    floor: str | None,
+    first: Sequence[str],
 ) -> list[str]:
-    """Return all warnings, that of the chosen model first; what several trainings share is said once."""
+    """Return all warnings, `first` before the others; what several trainings share is said once."""
     sharing: dict[str, list[str]] = {}
     single: list[str] = []
     for name in names:
@@ -192,64 +214,11 @@ def warnings_of(
             called = f"{name} (seed {seed})" if len(histories[name]) > 1 else name
             for warning in own:
                 sharing.setdefault(warning, []).append(called)
-            unfinished = unfinished_caution(
-                called, history, monitor=train.monitor, margin=margin, epochs=train.epochs
-            )
+            unfinished = unfinished_caution(called, history, monitor=monitor, margin=margin, epochs=epochs)
             overfits = overfitting_caution(called, history)
             single += [sentence for sentence in (overfits, unfinished) if sentence]
     shared = [f"{', '.join(trainings)}: {warning}" for warning, trainings in sharing.items()]
-    return [*([floor] if floor else []), *shared, *single]
-
-
-def read_validation(path: Path) -> Answers:
-    """Return the predictions of the validation split."""
-    parts: dict[str, list[np.ndarray]] = {"label": [], "predicted": [], "confidence": [], "own": []}
-    row_ids: list[str] = []
-    for batch in pq.ParquetFile(path).iter_batches(65_536):
-        rows = batch.filter(pc.equal(batch.column("split"), "validation"))
-        if rows.num_rows == 0:
-            continue
-        label = rows.column("label").to_numpy()
-        probabilities = rows.column("probabilities").flatten().to_numpy().reshape(rows.num_rows, -1)
-        row_ids += rows.column("id").to_pylist()
-        parts["label"].append(label)
-        parts["predicted"].append(rows.column("predicted").to_numpy())
-        parts["confidence"].append(probabilities.max(axis=1))
-        parts["own"].append(probabilities[np.arange(len(label)), label])
-    return Answers(row_ids, **{name: np.concatenate(values) for name, values in parts.items()})
-
-
-def texts_of(path: Path, row_ids: Collection[str]) -> dict[str, str]:
-    """Return the texts of some rows by their ids, without holding all texts."""
-    found = {}
-    for batch in pq.ParquetFile(path).iter_batches(65_536, columns=["id", "text"]):
-        for row_id, text in zip(
-            batch.column("id").to_pylist(), batch.column("text").to_pylist(), strict=True
-        ):
-            if row_id in row_ids:
-                found[row_id] = text
-    return found
-
-
-def read_per_class(path: Path) -> list[dict[str, Any]]:
-    """Return one row per class: label, and the scores of both splits."""
-    found: dict[str, dict[str, Any]] = {}
-    for row in _read_csv(path):
-        scores: dict[str, float] = {name: float(row[name]) for name in ("precision", "recall", "f1")}
-        found.setdefault(row["label"], {"label": row["label"]})[row["split"]] = {
-            "rows": int(row["rows"]),
-            **scores,
-        }
-    return list(found.values())
-
-
-def read_calibration(path: Path) -> list[tuple[float, float, float, int]]:
-    """Return lower and upper edge, accuracy and rows of each bin of the validation split."""
-    return [
-        (float(row["lower"]), float(row["upper"]), float(row["accuracy"]), int(row["rows"]))
-        for row in _read_csv(path)
-        if row["split"] == "validation"
-    ]
+    return [*first, *shared, *single]
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -274,8 +243,3 @@ def _result(ctx: StageContext, folder: str, name: str, seed: int, ending: str) -
 def _read_json(path: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return content
-
-
-def _read_csv(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))

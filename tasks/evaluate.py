@@ -1,54 +1,106 @@
 """Stage `evaluate`: one checkpoint on the validation and the test split.
 
-Reads `checkpoints/METHOD-SEED` and `data/tokens`. Writes `metrics/METHOD-SEED.json`, and into
-`evaluations/METHOD-SEED` every prediction, scores per class, the confusion of the test split for `dvc plots`,
-calibration, and what it was computed with.
+Reads `checkpoints/METHOD-SEED`, `data/tokens`, the rows as ingested, and `base`, which some tasks compare
+with. Writes `metrics/METHOD-SEED.json`, and into `evaluations/METHOD-SEED` every prediction, the task's
+tables and floor, and what it was computed with.
 """
 
 import csv
 import json
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
+from transformers import PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
 from tritune.compute import prepare_torch
 from tritune.errors import InputError
-from tritune.inference import predict_logits
-from tritune.metrics.calibration import reliability_bins
-from tritune.metrics.classification import class_scores, classification_metrics, softmax
-from tritune.models.finetuned import load_finetuned
+from tritune.inference import model_outputs
+from tritune.metrics.catalogue import main_metric, metric_title, metrics_of
+from tritune.models.finetuned import FineTuned, load_finetuned
+from tritune.models.load import load_model
+from tritune.outputs import Outputs
 from tritune.pipeline.context import StageContext
+from tritune.settings.model import GenerateSettings
 from tritune.settings.train import ComputeSettings
-from tritune.tokens import TokenTable, read_tokens, read_tokens_info
+from tritune.task.contract import DECIDED, Split, task_module
+from tritune.tokens import TokensInfo, read_tokens, read_tokens_info
 from tritune.versions import installed_versions
 
 EVALUATED = ("validation", "test")
 
-PREDICTIONS = pa.schema(
-    [
-        pa.field("split", pa.string(), nullable=False),
-        pa.field("id", pa.string(), nullable=False),
-        pa.field("label", pa.int32(), nullable=False),
-        pa.field("predicted", pa.int32(), nullable=False),
-        pa.field("probabilities", pa.list_(pa.float32()), nullable=False),
-    ]
-)
+
+class Run:
+    """A checkpoint and the splits that it is asked about; see `tritune.task.contract.EvaluationRun`."""
+
+    def __init__(
+        self,
+        tuned: FineTuned,
+        info: TokensInfo,
+        *,
+        folder: Path,
+        base: Path,
+        seed: int,
+        device: torch.device,
+        compute: ComputeSettings,
+        generate: GenerateSettings,
+    ) -> None:
+        self.info = info
+        self.model = tuned.model.to(device)
+        self.device = device
+        self.folder = folder
+        self.generate = generate
+        self._base, self._seed = base, seed
+        self._untouched: PreTrainedModel | None = None
+        self._objective = tuned.objective
+        self._precision = compute.precision
+        self._outputs: dict[str, Outputs] = {}
+
+    def outputs(self, split: Split) -> Outputs:
+        """Return what the model gives for every row of the split's token table; computed once."""
+        if split.name not in self._outputs:
+            self._outputs[split.name] = self._asked(self.model, split)
+        return self._outputs[split.name]
+
+    def mean_loss(self, split: Split) -> float:
+        """Return its mean loss on them, in nats per term."""
+        return self._objective.mean_loss(self.outputs(split), read_tokens(split.tokens))
+
+    def untouched_loss(self, split: Split) -> float:
+        """Return the mean loss of the base model on them, before any training. It is loaded for that."""
+        if self._untouched is None:
+            self._untouched, _ = load_model(
+                self._base, objective=self._objective.name, labels=self.info.labels, seed=self._seed
+            )
+            self._untouched.config.pad_token_id = self.info.pad_token_id
+            self._untouched.to(self.device)
+        return self._objective.mean_loss(self._asked(self._untouched, split), read_tokens(split.tokens))
+
+    def _asked(self, model: PreTrainedModel, split: Split) -> Outputs:
+        return model_outputs(
+            model,
+            read_tokens(split.tokens),
+            objective=self._objective,
+            pad_token_id=self.info.pad_token_id,
+            device=self.device,
+            precision=self._precision,
+        )
 
 
 def run(ctx: StageContext) -> None:
     """Predict every row once and score the predictions.
 
     Raises:
-        InputError: The checkpoint's labels are not the tokens' labels, or a split has no rows.
+        InputError: The checkpoint was trained for something else than the tokens, or a split has no rows.
     """
     name = f"{ctx.item['method']}-{ctx.item['seed']}"
     compute = ComputeSettings(**ctx.params["compute"])
+    generate = GenerateSettings(**ctx.params["generate"])
     tokens = ctx.input("data/tokens")
     info = read_tokens_info(tokens)
     if info.task != ctx.params["task"]:
@@ -56,96 +108,63 @@ def run(ctx: StageContext) -> None:
             f"{tokens} holds the task {info.task}, but params.yaml has task: {ctx.params['task']}"
         )
     checkpoint = ctx.input(f"checkpoints/{name}")
-    splits = {split: read_tokens(tokens / f"{split}.arrow") for split in EVALUATED}
-    for split, table in splits.items():
-        if table.rows == 0:
+    splits = [
+        Split(split, tokens / f"{split}.arrow", ctx.input(f"data/ingested/{split}.parquet"))
+        for split in EVALUATED
+    ]
+    for split in EVALUATED:
+        if info.rows[split] == 0:
             raise InputError(f"the {split} split has no rows to evaluate on; see data/ingested/profile.json")
     device = prepare_torch(compute)
     disable_progress_bar()  # a log is no place for transformers' bar
-    model, labels = load_finetuned(checkpoint)
-    if labels != info.labels:
+    tuned = load_finetuned(checkpoint)
+    if (tuned.objective.name, tuned.labels) != (info.objective, info.labels):
         raise InputError(
-            f"{checkpoint} knows {len(labels)} labels and {tokens} {len(info.labels)}, or in another order; "
-            "train again with `tritune run`"
+            f"{checkpoint} was trained for {tuned.objective.name} with {len(tuned.labels)} labels, but "
+            f"{tokens} are for {info.objective} with {len(info.labels)}, or in another order; train again "
+            "with `tritune run`"
         )
-    model.to(device)
+    asked = Run(
+        tuned,
+        info,
+        folder=checkpoint,
+        base=ctx.input("base"),
+        seed=int(ctx.item["seed"]),
+        device=device,
+        compute=compute,
+        generate=generate,
+    )
 
     started = time.monotonic()
-    probabilities = {
-        split: softmax(
-            predict_logits(
-                model, table, pad_token_id=info.pad_token_id, device=device, precision=compute.precision
-            )
-        )
-        for split, table in splits.items()
-    }
+    evaluation = task_module(info.task, "score").evaluate(asked, splits)
     seconds = time.monotonic() - started
-    rows = sum(table.rows for table in splits.values())
+    rows = sum(info.rows[split] for split in EVALUATED)
     ctx.measurements.update(
         prediction_seconds=seconds, examples_per_second=rows / seconds if seconds > 0 else None
     )
-
+    wanted = metrics_of(info.task, objective=info.objective)
     scores = {
-        split: classification_metrics(table.labels, probabilities[split]) for split, table in splits.items()
+        split: {metric: float(values[metric]) for metric in wanted}
+        for split, values in evaluation.scores.items()
     }
     folder = ctx.output_folder(f"evaluations/{name}")
-    write_predictions(folder / "predictions.parquet", splits, probabilities)
-    write_per_class(folder / "per_class.csv", splits, probabilities, labels=labels)
-    test = probabilities["test"].argmax(axis=1)
-    write_csv(
-        folder / "confusion.csv",
-        ("actual", "predicted"),
-        ((labels[a], labels[p]) for a, p in zip(splits["test"].labels, test, strict=True)),
+    pq.write_table(
+        evaluation.predictions,
+        folder / "predictions.parquet",
+        compression="zstd",
+        use_dictionary=["split"],
     )
-    write_calibration(folder / "calibration.csv", splits, probabilities)
+    for file, (columns, lines) in evaluation.tables.items():
+        write_csv(folder / file, columns, lines)
+    if evaluation.floor is not None:
+        write_json(folder / "floor.json", asdict(evaluation.floor))
+    if evaluation.decided:
+        write_json(folder / DECIDED, evaluation.decided)
     write_json(folder / "made_with.json", {"compute": compute.model_dump(), "versions": installed_versions()})
     write_json(ctx.output_file(f"metrics/{name}.json"), scores)
+    main = main_metric(info.task, objective=info.objective)
     for split, values in scores.items():
-        print(f"{split}: accuracy {values['accuracy']:.4f}, macro F1 {values['macro_f1']:.4f}")
-
-
-def write_predictions(
-    path: Path, splits: dict[str, TokenTable], probabilities: dict[str, np.ndarray]
-) -> None:
-    """Write one row per evaluated row, validation first, in the order of the tokens."""
-    parts = []
-    for split, table in splits.items():
-        classes = probabilities[split].shape[1]
-        flat = probabilities[split].reshape(-1)
-        offsets = np.arange(0, len(flat) + 1, classes, dtype=np.int32)
-        columns = [
-            pa.array([split] * table.rows, pa.string()),
-            table.row_ids,
-            pa.array(table.labels, pa.int32()),
-            pa.array(probabilities[split].argmax(axis=1).astype(np.int32)),
-            pa.ListArray.from_arrays(offsets, flat),
-        ]
-        parts.append(pa.table(columns, schema=PREDICTIONS))
-    pq.write_table(pa.concat_tables(parts), path, compression="zstd", use_dictionary=["split"])
-
-
-def write_per_class(
-    path: Path, splits: dict[str, TokenTable], probabilities: dict[str, np.ndarray], *, labels: Sequence[str]
-) -> None:
-    """Write one row per split and class, in the order of the class ids."""
-    rows: list[tuple[Any, ...]] = [
-        (split, labels[row.class_id], row.rows, row.predicted, row.precision, row.recall, row.f1)
-        for split, table in splits.items()
-        for row in class_scores(table.labels, probabilities[split])
-    ]
-    write_csv(path, ("split", "label", "rows", "predicted", "precision", "recall", "f1"), rows)
-
-
-def write_calibration(
-    path: Path, splits: dict[str, TokenTable], probabilities: dict[str, np.ndarray]
-) -> None:
-    """Write one row per split and bin of confidence, lowest first."""
-    rows: list[tuple[Any, ...]] = [
-        (split, row.lower, row.upper, row.rows, row.confidence, row.accuracy)
-        for split, table in splits.items()
-        for row in reliability_bins(table.labels, probabilities[split])
-    ]
-    write_csv(path, ("split", "lower", "upper", "rows", "confidence", "accuracy"), rows)
+        print(f"{split}: {metric_title(main)} {values[main]:.4f}")
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -1,7 +1,8 @@
 """Stage `select`: the checkpoint that the comparison chose, as the model to ship.
 
-Reads `results/comparison.json` and `checkpoints`. Writes `models/selected`: the checkpoint's files, README.md
-(the model card) and lineage.json (why it was chosen, what it was trained from, the hash of each file).
+Reads `results/comparison.json` and `checkpoints`. Writes `models/selected`: the checkpoint's files, what its
+evaluation decided (decided.json), README.md (the model card) and lineage.json (why it was chosen, what it was
+trained from, the hash of each file).
 """
 
 import hashlib
@@ -13,6 +14,7 @@ from typing import Any
 from tritune.card import model_card
 from tritune.errors import InputError
 from tritune.pipeline.context import StageContext
+from tritune.task.contract import DECIDED, task_module
 
 PROVENANCE = "provenance.json"
 """What a stage's folder was made from; the checkpoint's own goes into the lineage."""
@@ -53,8 +55,13 @@ def run(ctx: StageContext) -> None:
         # A copy, not a link: DVC makes its cached files read-only and may link them.
         shutil.copyfile(source, target / relative)
         hashes[relative.as_posix()] = sha256_of(source)
+    if comparison.get("decided"):
+        decided = json.dumps(comparison["decided"], indent=2, sort_keys=True) + "\n"
+        (target / DECIDED).write_text(decided, encoding="utf-8", newline="\n")
+        hashes[DECIDED] = sha256_of(target / DECIDED)
     config = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
-    card = model_card(comparison, architecture=str(config.get("model_type", "unknown")))
+    words = task_module(ctx.params["task"], "card").card_text(comparison)
+    card = model_card(comparison, words, architecture=str(config.get("model_type", "unknown")))
     (target / "README.md").write_text(card, encoding="utf-8", newline="\n")
     provenance = checkpoint / PROVENANCE
     lineage = {

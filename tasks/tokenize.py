@@ -1,7 +1,8 @@
-"""Stage `tokenize`: the ingested text as token tables.
+"""Stage `tokenize`: the ingested rows as token tables.
 
-Reads `data/ingested` (one parquet per split, labels.json) and the tokenizer in `base`.
-Writes `data/tokens`: one Arrow file per split and tokens.json.
+Reads `data/ingested` (one parquet per split, labels.json) and the tokenizer and config in `base`.
+Writes `data/tokens`: one Arrow file per split, tokens.json, and in a folder `model` what the encoding adds to
+the model's own files, such as a chat template.
 """
 
 import json
@@ -9,66 +10,99 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from transformers import AutoConfig
 
+from tritune.families import family_of, objective_of
 from tritune.pipeline.context import StageContext
 from tritune.settings.model import TokenizeSettings
-from tritune.tokenizing import TextTokenizer, load_tokenizer
-from tritune.tokens import SCHEMA, SPLITS, TokensInfo, write_tokens_info
+from tritune.task.contract import Encoder, task_module
+from tritune.tokenizing import load_tokenizer
+from tritune.tokens import MODEL_FILES, SPLITS, TokensInfo, write_tokens_info
 
 ROWS_PER_BATCH = 4096
 
 
 def run(ctx: StageContext) -> None:
-    """Tokenize every split, a batch of rows at a time, so that memory does not grow with the data."""
+    """Tokenize every split, a batch of rows at a time, so that memory does not grow with the data.
+
+    Raises:
+        InputError: The model is of a family that can't do the task, or a row can't be encoded.
+    """
+    task = ctx.params["task"]
     settings = TokenizeSettings(**ctx.params["tokenize"])
-    ingested = ctx.input("data/ingested")
-    tokenizer = load_tokenizer(ctx.input("base"), max_length=settings.max_length)
-    labels = json.loads((ingested / "labels.json").read_text(encoding="utf-8"))
+    ingested, base = ctx.input("data/ingested"), ctx.input("base")
+    config = AutoConfig.from_pretrained(str(base), local_files_only=True, trust_remote_code=False)
+    objective = objective_of(task, family_of(config), multi_label=_has_lists_of_labels(ingested))
+    wanted = settings.length_for(task)
+    tokenizer = load_tokenizer(base, max_length=wanted)
+    names = json.loads((ingested / "labels.json").read_text(encoding="utf-8"))
+    encoder: Encoder = task_module(task, "encode").encoder(
+        tokenizer,
+        settings,
+        labels=names,
+        objective=objective,
+        given=pq.read_schema(ingested / "train.parquet").names,
+    )
     folder = ctx.output_folder("data/tokens")
-    counts = {
+    for name, text in getattr(encoder, "files", {}).items():
+        (folder / MODEL_FILES).mkdir(exist_ok=True)
+        (folder / MODEL_FILES / name).write_text(text, encoding="utf-8")
+    counts: dict[str, dict[str, int]] = {split: {} for split in SPLITS}
+    sizes = {
         split: tokenize_split(
-            ingested / f"{split}.parquet", folder / f"{split}.arrow", tokenizer=tokenizer, labels=labels
+            ingested / f"{split}.parquet", folder / f"{split}.arrow", encoder=encoder, counts=counts[split]
         )
         for split in SPLITS
     }
+    # A decoder of its own reads what it is to write; elsewhere labels lie on tokens that are counted already.
+    with_decoder = objective == "sequence_to_sequence"
     info = TokensInfo(
-        task=ctx.params["task"],
-        labels=labels,
+        task=task,
+        objective=objective,
+        inputs=list(encoder.inputs),
+        answering=dict(encoder.answering),
+        labels=names,
         pad_token_id=tokenizer.pad_token_id,
         max_length=tokenizer.max_length,
-        truncated={split: truncated for split, (_, _, truncated) in counts.items()},
-        rows={split: rows for split, (rows, _, _) in counts.items()},
-        tokens={split: tokens for split, (_, tokens, _) in counts.items()},
+        examples={split: examples for split, (examples, _, _, _) in sizes.items()},
+        rows={split: rows for split, (_, rows, _, _) in sizes.items()},
+        tokens={split: tokens + with_decoder * labels for split, (_, _, tokens, labels) in sizes.items()},
+        counts=counts,
     )
     write_tokens_info(folder, info)
-    if tokenizer.max_length < settings.max_length:
-        print(f"max_length {settings.max_length} lowered to {tokenizer.max_length}: the model reads no more")
+    if tokenizer.max_length < wanted:
+        print(f"max_length {wanted} lowered to {tokenizer.max_length}: the model reads no more")
     if tokenizer.pad_is_eos:
         print("the tokenizer has no pad token; its end-of-sequence token pads instead")
-    for split, (rows, tokens, truncated) in counts.items():
-        print(f"{split}: {rows} rows, {tokens} tokens, {truncated} rows cut at {tokenizer.max_length} tokens")
+    for split in SPLITS:
+        noted = "".join(f", {number} {name.replace('_', ' ')}" for name, number in counts[split].items())
+        print(
+            f"{split}: {info.examples[split]} examples in {info.rows[split]} rows of at most "
+            f"{tokenizer.max_length} tokens, {info.tokens[split]} tokens{noted}"
+        )
 
 
 def tokenize_split(
-    source: Path, target: Path, *, tokenizer: TextTokenizer, labels: list[str]
-) -> tuple[int, int, int]:
-    """Write one split as an Arrow file. Return its rows, its tokens, and its truncated rows.
+    source: Path, target: Path, *, encoder: Encoder, counts: dict[str, int]
+) -> tuple[int, int, int, int]:
+    """Write one split as an Arrow file. Return its examples, its rows, its tokens, and its listed labels.
 
     Raises:
-        InputError: a text gives no token; named by its id.
+        InputError: an example can't be encoded; named by its id.
     """
-    label_ids = {label: index for index, label in enumerate(labels)}
-    rows = tokens = truncated = 0
-    with pa.OSFile(str(target), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
-        for batch in pq.ParquetFile(source).iter_batches(ROWS_PER_BATCH, columns=["id", "text", "label"]):
-            columns = batch.to_pydict()
-            encoded = tokenizer.encode(columns["text"], row_ids=columns["id"])
-            input_ids = pa.array(encoded.input_ids, SCHEMA.field("input_ids").type)
-            classes = pa.array([label_ids[label] for label in columns["label"]], pa.int32())
-            writer.write_batch(
-                pa.record_batch([batch.column("id").cast(pa.string()), input_ids, classes], schema=SCHEMA)
-            )
-            rows += batch.num_rows
-            tokens += len(input_ids.values)
-            truncated += encoded.truncated
-    return rows, tokens, truncated
+    examples = rows = tokens = labels = 0
+    with pa.OSFile(str(target), "wb") as sink, pa.ipc.new_file(sink, encoder.schema) as writer:
+        for batch in pq.ParquetFile(source).iter_batches(ROWS_PER_BATCH, columns=list(encoder.columns)):
+            encoded = encoder.encode(batch.to_pydict(), counts)
+            writer.write_batch(encoded)
+            examples += batch.num_rows
+            rows += encoded.num_rows
+            tokens += len(encoded.column("input_ids").values)
+            if pa.types.is_list(encoded.column("labels").type):
+                labels += len(encoded.column("labels").values)
+    return examples, rows, tokens, labels
+
+
+def _has_lists_of_labels(ingested: Path) -> bool:
+    schema = pq.read_schema(ingested / "train.parquet")
+    return "label" in schema.names and pa.types.is_list(schema.field("label").type)

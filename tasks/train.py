@@ -1,15 +1,14 @@
 """Stage `train`: one training by a method's plan, from one seed.
 
-Reads `base`, `data/tokens` and `plans/METHOD`. Writes `checkpoints/METHOD-SEED`, which any program that knows
-transformers can load, and `histories/METHOD-SEED.parquet`. Keeps its state in scratch and goes on from there.
+Reads `base`, `data/tokens`, the validation rows as ingested and `plans/METHOD`. Writes
+`checkpoints/METHOD-SEED`, which any program that knows transformers can load, and
+`histories/METHOD-SEED.parquet`. Keeps its state in scratch and goes on from there.
 """
 
 import json
 import os
 import platform
-import resource
 import shutil
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,12 +22,15 @@ from transformers.utils.logging import disable_progress_bar
 
 from tritune.compute import prepare_torch
 from tritune.errors import InputError
-from tritune.metrics.classification import classification_metrics
-from tritune.models.load import load_classifier
+from tritune.metrics.catalogue import main_metric, per_epoch_metrics
+from tritune.models.finetuned import mark
+from tritune.models.load import load_model
+from tritune.objectives.named import objective_named
 from tritune.pipeline.context import StageContext
 from tritune.plan.tuning_plan import TuningPlan
 from tritune.settings.train import ComputeSettings, TrainSettings
-from tritune.tokens import TokensInfo, read_tokens, read_tokens_info
+from tritune.task.contract import Split, task_module
+from tritune.tokens import MODEL_FILES, TokensInfo, read_tokens, read_tokens_info
 from tritune.training.batches import steps_per_epoch
 from tritune.training.checkpoint import checkpoint_bytes, load_checkpoint, save_checkpoint
 from tritune.training.loop import Moment, train
@@ -68,7 +70,9 @@ def run(ctx: StageContext) -> None:
     training, validation = read_tokens(tokens / "train.arrow"), read_tokens(tokens / "validation.arrow")
     plan = TuningPlan.from_json((ctx.input(f"plans/{method}") / "plan.json").read_text(encoding="utf-8"))
     base = ctx.input("base")
-    model, _ = load_classifier(base, labels=info.labels, seed=seed)
+    objective = objective_named(info.objective)
+    monitor = monitored(settings, info)
+    model, _ = load_model(base, objective=info.objective, labels=info.labels, seed=seed)
     check_plan_fits(model, plan, method=method)
     # Decoders look for a text's last token by what the batches are padded with.
     model.config.pad_token_id = info.pad_token_id
@@ -80,17 +84,21 @@ def run(ctx: StageContext) -> None:
         ctx.notes["resumed_from_step"] = state.step
         print(f"going on from step {state.step}, where an earlier run was stopped", flush=True)
     resumed_from, seconds_before = state.step, float(stored["seconds"]) if stored else 0.0
+    scoring = task_module(ctx.params["task"], "score")
+    gold = Split("validation", tokens / "validation.arrow", ctx.input("data/ingested/validation.parquet"))
     moments = train(
         state,
         plan,
         training,
         validation,
+        objective=objective,
         settings=settings,
+        monitor=monitor,
         precision=compute.precision,
         device=device,
         pad_token_id=info.pad_token_id,
         seed=seed,
-        score=classification_metrics,
+        score=scoring.scorer(gold, info),
     )
     set_up, started = time.monotonic() - begun, time.monotonic()
     rows = drive(
@@ -99,18 +107,12 @@ def run(ctx: StageContext) -> None:
         folder=ctx.scratch / "training",
         epochs=settings.epochs,
         steps=settings.epochs * steps_per_epoch(training.rows, batch_size=settings.batch_size),
-        batch_size=settings.batch_size,
         seconds_before=seconds_before,
     )
     seconds = time.monotonic() - started
 
-    warnings = training_warnings(
-        state.history,
-        training_labels=training.labels,
-        validation_labels=validation.labels,
-        classes=len(info.labels),
-        label_smoothing=settings.label_smoothing,
-    )
+    guess = scoring.guess(training, validation, info, label_smoothing=settings.label_smoothing)
+    warnings = training_warnings(state.history, guess=guess)
     for warning in warnings:
         print(f"warning: {warning}", flush=True)
     if warnings:
@@ -118,7 +120,6 @@ def run(ctx: StageContext) -> None:
     ctx.measurements.update(
         seconds=seconds_before + seconds,
         setup_seconds=set_up,
-        peak_memory_bytes=peak_memory_bytes(),
         examples_per_second=rows / seconds if rows else None,
         parameters_trainable=plan.parameters_trainable,
         steps=state.step,
@@ -129,8 +130,26 @@ def run(ctx: StageContext) -> None:
     )
     if device.type == "cuda":
         ctx.measurements["peak_gpu_memory_bytes"] = torch.cuda.max_memory_allocated()
-    write_model(ctx.output_folder(f"checkpoints/{method}-{seed}"), model, base=base, info=info)
+    mark(model, task=info.task, objective=info.objective, inputs=info.inputs, answering=info.answering)
+    write_model(ctx.output_folder(f"checkpoints/{method}-{seed}"), model, base=base, tokens=tokens, info=info)
     write_history(ctx.output_file(f"histories/{method}-{seed}.parquet"), state, warnings=warnings)
+
+
+def monitored(settings: TrainSettings, info: TokensInfo) -> str:
+    """Return the metric that picks the best epoch.
+
+    Raises:
+        InputError: it is not known after each epoch for what this model is trained for.
+    """
+    if settings.monitor == "auto":
+        return main_metric(info.task, objective=info.objective, per_epoch=True)
+    known = per_epoch_metrics(info.task, objective=info.objective)
+    if settings.monitor not in known:
+        raise InputError(
+            f"train.monitor: {settings.monitor} is not known after each epoch for task: {info.task} with "
+            f"this model; set it to auto or one of {', '.join(known)}"
+        )
+    return settings.monitor
 
 
 def check_plan_fits(model: PreTrainedModel, plan: TuningPlan, *, method: str) -> None:
@@ -158,7 +177,6 @@ def drive(
     folder: Path,
     epochs: int,
     steps: int,
-    batch_size: int,
     seconds_before: float,
 ) -> int:
     """Run the training to its end, telling about it and storing its state; return the rows it saw.
@@ -188,7 +206,7 @@ def drive(
                 epochs=epochs,
                 step=moment.step,
                 steps=steps,
-                loss=state.loss_sum.item() / (moment.epoch_step * batch_size),
+                loss=state.loss_sum.item() / max(moment.terms, 1),
                 examples_per_second=rows / (now - started),
                 seconds_left=seconds_left(
                     steps_done=moment.step,
@@ -207,8 +225,8 @@ def drive(
     return rows
 
 
-def write_model(folder: Path, model: PreTrainedModel, *, base: Path, info: TokensInfo) -> None:
-    """Write a folder that holds all that is needed to classify a text: weights, config, tokenizer."""
+def write_model(folder: Path, model: PreTrainedModel, *, base: Path, tokens: Path, info: TokensInfo) -> None:
+    """Write a folder that holds all that is needed to ask the model: weights, config, tokenizer."""
     for leftover in folder.iterdir():
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
     model.to("cpu")
@@ -219,6 +237,8 @@ def write_model(folder: Path, model: PreTrainedModel, *, base: Path, info: Token
     for path in sorted(base.iterdir()):
         if path.is_file() and path.name != "config.json" and ".safetensors" not in path.name:
             shutil.copyfile(path, folder / path.name)
+    if (tokens / MODEL_FILES).is_dir():
+        shutil.copytree(tokens / MODEL_FILES, folder, dirs_exist_ok=True, copy_function=shutil.copyfile)
     settings_path = folder / "tokenizer_config.json"
     settings: dict[str, Any] = json.loads(settings_path.read_text("utf-8")) if settings_path.exists() else {}
     # So that a pipeline made from this folder cuts texts where the training did.
@@ -237,12 +257,6 @@ def write_history(path: Path, state: TrainingState, *, warnings: list[str]) -> N
     columns["best"] = pa.array([row["epoch"] == state.best_epoch for row in state.history], pa.bool_())
     table = pa.table(columns).replace_schema_metadata({"warnings": json.dumps(warnings)})
     pq.write_table(table, path)
-
-
-def peak_memory_bytes() -> int:
-    """Return the most main memory that this process has held at once."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def cpu_name() -> str:

@@ -1,41 +1,11 @@
 """What a person should know before trusting a comparison, each in one plain sentence."""
 
-import math
 from collections.abc import Mapping, Sequence
 
-from tritune.comparison import METRIC_NAMES
-from tritune.metrics.direction import advantage
-from tritune.settings.train import Metric
+from tritune.metrics.catalogue import advantage, metric_title
 
 RISE = 1.05
 """A validation loss this many times its lowest value has risen; less is noise."""
-
-
-def floor_caution(
-    *, name: str, validation: Mapping[Metric, float], floor: Mapping[str, float], rows: int, majority: str
-) -> str | None:
-    """Return a warning unless the chosen model is clearly better than a constant answer.
-
-    Clearly: its Matthews correlation is above 2 / sqrt(rows), about two standard errors of the correlation
-    between answers and labels that have nothing to do with each other. (Accuracy would condemn a good model
-    of rare classes, and macro F1 has no such yardstick.)
-
-    Args:
-        name: of the method.
-        validation: the model's validation scores.
-        floor: of the majority class, on the same split.
-        rows: of the validation split.
-        majority: label of the most frequent class.
-    """
-    chance = 2 / math.sqrt(rows)
-    if validation["matthews_correlation"] > chance:
-        return None
-    return (
-        f"{name} is not clearly better than always answering {majority!r}: validation accuracy "
-        f"{validation['accuracy']:.3f} against {floor['accuracy']:.3f}, and a Matthews correlation of "
-        f"{validation['matthews_correlation']:.3f} where chance alone reaches {min(chance, 1):.3f} on {rows} "
-        "rows. Look at the labels, train for longer, or try another learning rate."
-    )
 
 
 def overfitting_caution(name: str, history: Sequence[Mapping[str, float]]) -> str | None:
@@ -59,7 +29,7 @@ def overfitting_caution(name: str, history: Sequence[Mapping[str, float]]) -> st
 
 
 def unfinished_caution(
-    name: str, history: Sequence[Mapping[str, float]], *, monitor: Metric, margin: float, epochs: int
+    name: str, history: Sequence[Mapping[str, float]], *, monitor: str, margin: float, epochs: int
 ) -> str | None:
     """Return a warning when the last epoch that was allowed still gained more than `margin`.
 
@@ -81,5 +51,5 @@ def unfinished_caution(
         return None
     return (
         f"{name} was still learning when it ended: epoch {len(history)} brought the validation "
-        f"{METRIC_NAMES[monitor]} from {before:.3f} to {last:.3f}. More than {epochs} epochs may help."
+        f"{metric_title(monitor)} from {before:.3f} to {last:.3f}. More than {epochs} epochs may help."
     )

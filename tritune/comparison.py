@@ -8,21 +8,11 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
 
-from tritune.metrics.direction import HIGHER_IS_BETTER, METRICS, advantage
+from tritune.metrics.catalogue import METRICS, advantage, metric_title
 from tritune.settings.decide import CompareSettings
-from tritune.settings.train import Metric
 
 ROUNDING = 1e-9
 """Scores this close to the margin are within it: 0.91 - 0.90 is not 0.01 in floating point."""
-
-METRIC_NAMES: dict[Metric, str] = {
-    "accuracy": "accuracy",
-    "macro_f1": "macro F1",
-    "weighted_f1": "weighted F1",
-    "matthews_correlation": "Matthews correlation",
-    "negative_log_likelihood": "negative log likelihood",
-    "expected_calibration_error": "expected calibration error",
-}
 
 
 @dataclass(frozen=True)
@@ -30,8 +20,8 @@ class Training:
     """One trained and evaluated seed of a method."""
 
     seed: int
-    validation: Mapping[Metric, float]
-    test: Mapping[Metric, float]
+    validation: Mapping[str, float]
+    test: Mapping[str, float]
     epochs: int
     """Epochs that were run, fewer than set where the training stopped early."""
 
@@ -58,7 +48,7 @@ class Method:
         """FLOP of one training, mean over the seeds, which may stop at different epochs."""
         return self.compute_per_epoch * fmean(training.epochs for training in self.trainings)
 
-    def mean(self, metric: Metric) -> float:
+    def mean(self, metric: str) -> float:
         """Return the mean validation score."""
         return fmean(training.validation[metric] for training in self.trainings)
 
@@ -82,6 +72,7 @@ def choose(methods: Sequence[Method], settings: CompareSettings) -> Choice:
 
     Args:
         methods: At least one, each with the same seeds.
+        settings: Its `metric` is a metric, not auto.
     """
     metric = settings.metric
     best = max(methods, key=lambda method: advantage(metric, method.mean(metric), 0.0))
@@ -127,7 +118,7 @@ def table_rows(content: Mapping[str, Any]) -> list[dict[str, Any]]:
             **{key: method[key] for key in ("parameters_trainable", "parameters_total", "trained_compute")},
         }
         for split in ("validation", "test"):
-            for metric in METRICS:
+            for metric in method[split]:
                 spread = method[f"{split}_spread"]
                 row[f"{split}_{metric}"] = method[split][metric]
                 row[f"{split}_{metric}_sd"] = spread[metric]["sd"] if spread else ""
@@ -154,7 +145,10 @@ def _method_content(method: Method) -> dict[str, Any]:
         ],
     }
     for split in ("validation", "test"):
-        scores = {metric: [getattr(one, split)[metric] for one in method.trainings] for metric in METRICS}
+        scores = {
+            metric: [getattr(one, split)[metric] for one in method.trainings]
+            for metric in method.trainings[0].validation
+        }
         content[split] = {metric: fmean(values) for metric, values in scores.items()}
         content[f"{split}_spread"] = (
             {m: {"sd": stdev(values), "range": [min(values), max(values)]} for m, values in scores.items()}
@@ -171,11 +165,11 @@ def _reason(
     chosen: Method,
     settings: CompareSettings,
 ) -> str:
-    metric, name = settings.metric, METRIC_NAMES[settings.metric]
+    metric, name = settings.metric, metric_title(settings.metric)
     seeds = len(chosen.trainings)
     over = f" (mean of {seeds} seeds)" if seeds > 1 else ""
     score = f"{chosen.mean(metric):.4f}"
-    most = "highest" if HIGHER_IS_BETTER[metric] else "lowest"
+    most = "highest" if METRICS[metric].higher_is_better else "lowest"
     others = [method for method in methods if method is not chosen]
     if not others:
         return f"{chosen.name} ships as the only method compared (validation {name} {score})."

@@ -8,14 +8,10 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from tritune.charts import Dot, Line, dot_chart, floor_fits, line_chart, reliability_chart, wide_enough
-from tritune.comparison import METRIC_NAMES
-from tritune.metrics.direction import HIGHER_IS_BETTER, METRICS
+from tritune.charts import Dot, Line, dot_chart, floor_fits, line_chart, wide_enough
+from tritune.metrics.catalogue import METRICS, metric_title
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
-WEAKEST = 12
-"""Classes shown before the rest is folded away."""
-
 LONGEST_TEXT = 400
 """Characters of a shown text."""
 
@@ -30,18 +26,14 @@ class ReportContent:
     histories: Mapping[str, Mapping[int, Sequence[Mapping[str, Any]]]]
     """Method -> seed -> one row per epoch."""
 
-    per_class: Sequence[Mapping[str, Any]]
-    """Of the model to ship: label, and `validation` and `test` with rows, precision, recall, f1."""
+    task_template: Path
+    """The task's own part: what it shows of the model to ship."""
 
-    confused: Sequence[tuple[str, str, int]]
-    """Of the model to ship, on validation: actual, predicted, rows; most frequent first."""
+    task_block: Mapping[str, Any]
+    """Variables of that template."""
 
-    reliability: Sequence[tuple[float, float, float, int]]
-    """Of the model to ship, on validation: lower and upper edge, accuracy, rows."""
-
-    mistakes: Sequence[Mapping[str, Any]]
-    """Of the model to ship, on validation, surest first: id, text, actual, predicted, probability,
-    probability_of_actual."""
+    data_columns: Mapping[str, Mapping[str, int]]
+    """Split -> what the task tells of it besides rows and lengths, by heading; the same headings for all."""
 
     profile: Mapping[str, Any]
     """Content of profile.json."""
@@ -64,25 +56,20 @@ def render_report(content: ReportContent) -> str:
     metric = comparison["metric"]
     method = next(one for one in comparison["methods"] if one["method"] == comparison["chosen"]["method"])
     shipped = next(one for one in method["seeds"] if one["seed"] == comparison["chosen"]["seed"])
-    weakest = sorted(content.per_class, key=lambda row: row["validation"]["f1"])
+    block = environment.from_string(content.task_template.read_text(encoding="utf-8"))
     page = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         content=content,
         comparison=comparison,
         shipped=shipped,
         several_seeds=len(method["seeds"]) > 1,
         metric=metric,
-        metric_name=METRIC_NAMES[metric],
-        metric_names=METRIC_NAMES,
-        metrics=METRICS,
-        higher=HIGHER_IS_BETTER,
-        weakest=weakest[:WEAKEST],
-        other_classes=weakest[WEAKEST:],
+        metric_name=metric_title(metric),
+        metric_title=metric_title,
+        lower_is_better=[name for name in comparison["metrics"] if not METRICS[name].higher_is_better],
+        task_part=Markup(block.render(content.task_block)),
         score_chart=_score_chart(comparison),
         floor_drawn=_floor_drawn(comparison),
         curves=_curves(content),
-        reliability=Markup(
-            reliability_chart(content.reliability, title="Accuracy by confidence, validation split")
-        ),
         parameters=[(name, _lines(value)) for name, value in content.parameters.items()],
     )
     return page.rstrip() + "\n"
@@ -129,21 +116,23 @@ def _score_chart(comparison: Mapping[str, Any]) -> Markup:
         )
         for method in comparison["methods"]
     ]
-    better = "higher" if HIGHER_IS_BETTER[metric] else "lower"
+    better = "higher" if METRICS[metric].higher_is_better else "lower"
     return Markup(
         dot_chart(
             dots,
-            title=f"{METRIC_NAMES[metric]} of each method on validation and test",
-            x_label=f"{METRIC_NAMES[metric]} ({better} is better)",
-            floor=comparison["floors"]["validation"][metric] if _floor_drawn(comparison) else None,
+            title=f"{metric_title(metric)} of each method on validation and test",
+            x_label=f"{metric_title(metric)} ({better} is better)",
+            floor=comparison["floor"]["validation"][metric] if _floor_drawn(comparison) else None,
         )
     )
 
 
 def _floor_drawn(comparison: Mapping[str, Any]) -> bool:
-    metric = comparison["metric"]
+    metric, floor = comparison["metric"], comparison["floor"]
+    if floor is None or metric not in floor["validation"]:
+        return False
     scores = [one[split][metric] for one in comparison["methods"] for split in ("validation", "test")]
-    return floor_fits(scores, comparison["floors"]["validation"][metric])
+    return floor_fits(scores, floor["validation"][metric])
 
 
 def _curves(content: ReportContent) -> list[dict[str, Any]]:
@@ -185,7 +174,7 @@ def _curves(content: ReportContent) -> list[dict[str, Any]]:
                 "score": Markup(
                     line_chart(
                         score_lines,
-                        title=f"{name}: validation {METRIC_NAMES[monitor]} by epoch",  # type: ignore[index]
+                        title=f"{name}: validation {metric_title(monitor)} by epoch",
                         x_label="epoch",
                         x_range=epochs,
                         y_range=wide_enough(scores),

@@ -32,7 +32,7 @@ def model(tmp_path_factory, tiny_base) -> Path:
 
 
 def run(model: Path, source: Path | None = None, target: Path | None = None, **more) -> None:
-    settings = {"format": None, "text_column": "text", "batch_size": 2, "all_probabilities": False}
+    settings = {"format": None, "columns": {}, "batch_size": 2, "everything": False}
     predict(model=model, source=source, target=target, **(settings | more))
 
 
@@ -46,7 +46,7 @@ def texts(tmp_path) -> Path:
 def test_every_row_gets_the_label_that_transformers_gives_it(model, texts, tmp_path):
     from transformers import pipeline
 
-    run(model, texts, tmp_path / "out.jsonl", all_probabilities=True)
+    run(model, texts, tmp_path / "out.jsonl", everything=True)
     rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert [row["id"] for row in rows] == ["k1", "k2", "k3"]
     classify = pipeline("text-classification", model=str(model), device="cpu", top_k=None)
@@ -66,8 +66,8 @@ def test_csv_by_the_name_of_the_output(model, texts, tmp_path):
     assert {row["label"] for row in rows} <= set(LABELS)
 
 
-def test_all_probabilities_as_csv_columns(model, texts, capsys):
-    run(model, texts, format="csv", all_probabilities=True)
+def test_everything_as_csv_columns(model, texts, capsys):
+    run(model, texts, format="csv", everything=True)
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert list(rows[0])[4:] == [f"probability_{label}" for label in LABELS]
     assert sum(float(rows[0][f"probability_{label}"]) for label in LABELS) == pytest.approx(1, abs=1e-5)
@@ -90,8 +90,8 @@ def test_stdin_to_stdout_as_a_command(model):
     code = f"""
 from pathlib import Path
 from flows.predict import predict
-predict(model=Path({str(model)!r}), source=None, target=None, format=None, text_column="text",
-        batch_size=8, all_probabilities=False)
+predict(model=Path({str(model)!r}), source=None, target=None, format=None, columns={{}},
+        batch_size=8, everything=False)
 """
     done = subprocess.run(
         [sys.executable, "-c", code], input="rose soil\nété\n".encode(), capture_output=True, cwd=ROOT
@@ -121,14 +121,19 @@ def test_a_bad_row_leaves_the_old_output_and_nothing_half_written(model, tmp_pat
         ({"target": Path()}, "--output: . is a folder; name a file in it"),
         ({"target": Path("in.csv")}, "--output: in.csv is the input; name another file, so that it stays"),
         ({"model": Path("absent")}, "absent: there is no such folder; `tritune run` makes models/selected"),
-        ({"text_column": "words"}, "in.csv: no column 'words'; give --text one of: 'id', 'text'"),
-        ({"source": Path("empty.csv")}, "empty.csv: no texts; give one or more"),
+        ({"columns": {"text": "words"}}, "in.csv: no column 'words'; give --text one of: 'id', 'text'"),
+        ({"source": Path("empty.csv")}, "empty.csv: nothing to answer; give one row or more"),
+        (
+            {"columns": {"question": "q"}},
+            "--column question: this model is for text_classification and reads text; name one of these",
+        ),
     ],
 )
 def test_wrong_arguments_are_named_before_torch_is_loaded(model, texts, tmp_path, monkeypatch, more, message):
     monkeypatch.chdir(tmp_path)
     Path("empty.csv").write_text("text\n")
-    monkeypatch.setitem(sys.modules, "tritune.labelling", None)  # importing it would raise ImportError
+    # Importing it would raise ImportError.
+    monkeypatch.setitem(sys.modules, "tritune.task.text_classification.answer", None)
     given = {"model": model, "source": texts, "target": None} | more
     with pytest.raises(InputError) as error:
         run(**given)
@@ -137,5 +142,5 @@ def test_wrong_arguments_are_named_before_torch_is_loaded(model, texts, tmp_path
 
 def test_empty_stdin_is_named(model, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\n\n")))
-    with pytest.raises(InputError, match="stdin: no texts; give one or more"):
+    with pytest.raises(InputError, match="stdin: nothing to answer; give one row or more"):
         run(model)

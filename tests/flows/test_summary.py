@@ -4,7 +4,7 @@ import json
 import pytest
 from rich.console import Console
 
-from flows.summary import comparison_rows, metric_name, show_next_commands, show_results, verdict
+from flows.summary import comparison_rows, show_next_commands, show_results, verdict
 
 
 def test_what_was_not_measured_here_is_a_dash(tmp_path):
@@ -32,11 +32,6 @@ def test_what_was_not_measured_here_is_a_dash(tmp_path):
 def test_without_a_comparison_there_is_nothing_to_show(tmp_path):
     assert comparison_rows(tmp_path) == []
     assert verdict(tmp_path) == ""
-
-
-def test_people_read_the_names_of_metrics_in_words():
-    assert metric_name("macro_f1") == "macro F1"
-    assert metric_name("the_users_own") == "the_users_own"
 
 
 @pytest.fixture

@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.evaluate import write_calibration, write_per_class, write_predictions
+from tasks.evaluate import write_csv
 from tritune.metrics.classification import classification_metrics, softmax
 from tritune.pipeline.context import StageContext
+from tritune.task.text_classification.score import calibration_rows, per_class_rows, prediction_table
 from tritune.tokens import TokensInfo, TokenTable, write_tokens_info
 
 INPUTS = ("metrics", "evaluations", "histories", "plans", "data/ingested", "data/tokens/tokens.json")
@@ -39,10 +40,14 @@ def fabricate(
     (folder / "data/tokens").mkdir(parents=True)
     info = TokensInfo(
         task="text_classification",
+        objective="single_label",
+        inputs=["text"],
+        answering={},
         labels=list(labels),
         pad_token_id=0,
         max_length=128,
-        truncated=dict.fromkeys(rows, 2),
+        counts={split: {"truncated": 2} for split in rows},
+        examples=dict(rows),
         rows=dict(rows),
         tokens={split: 14 * count for split, count in rows.items()},
     )
@@ -92,6 +97,7 @@ def write_ingested(folder: Path, *, labels: Sequence[str], classes: Mapping[str,
     profile = {
         "task": "text_classification",
         "labels": list(labels),
+        "multi_label": False,
         "rows_given": {"train": 1282},
         "splits_cut_from_train": ["validation", "test"],
         "splits": splits,
@@ -125,9 +131,17 @@ def write_evaluation(
         for split, values in logits.items()
     }
     probabilities = {split: softmax(values) for split, values in logits.items()}
-    write_predictions(target / "predictions.parquet", tables, probabilities)
-    write_per_class(target / "per_class.csv", tables, probabilities, labels=labels)
-    write_calibration(target / "calibration.csv", tables, probabilities)
+    pq.write_table(prediction_table(tables, probabilities), target / "predictions.parquet")
+    write_csv(
+        target / "per_class.csv",
+        ("split", "label", "rows", "predicted", "precision", "recall", "f1"),
+        per_class_rows(tables, probabilities, labels=labels),
+    )
+    write_csv(
+        target / "calibration.csv",
+        ("split", "lower", "upper", "rows", "confidence", "accuracy"),
+        calibration_rows(tables, probabilities),
+    )
     compute = {"device": "auto", "precision": "fp32", "threads": 1}
     write(target / "made_with.json", {"compute": compute, "versions": {"torch": "2.13.0+cpu"}})
     scores = {

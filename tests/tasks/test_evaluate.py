@@ -13,7 +13,9 @@ import sklearn.metrics
 from tasks.evaluate import run
 from tritune.errors import InputError
 from tritune.pipeline.context import StageContext
-from tritune.tokens import SCHEMA, TokensInfo, write_tokens_info
+from tritune.tokens import TokensInfo, token_schema, write_tokens_info
+
+SCHEMA = token_schema(listed_labels=False)
 
 LABELS = ["garden", "kitchen", "travel"]
 ROWS = {"train": 4, "validation": 7, "test": 9}
@@ -36,10 +38,13 @@ def write_tokens(folder: Path, *, rows: dict[str, int]) -> None:
             writer.write_table(table)
     info = TokensInfo(
         task="text_classification",
+        objective="single_label",
+        inputs=["text"],
+        answering={},
         labels=LABELS,
         pad_token_id=0,
         max_length=64,
-        truncated=dict.fromkeys(rows, 0),
+        examples=rows,
         rows=rows,
         tokens=dict.fromkeys(rows, 1),
     )
@@ -65,11 +70,16 @@ def project(tmp_path, monkeypatch, tiny_base) -> Path:
 
 
 def context(scratch: str = "scratch", task: str = "text_classification") -> StageContext:
-    inputs = ("checkpoints/full-13", "data/tokens")
+    gold = [f"data/ingested/{split}.parquet" for split in ("validation", "test")]
+    inputs = ("base", "checkpoints/full-13", "data/tokens", *gold)
     return StageContext(
         stage="evaluate@full-13",
         item={"method": "full", "seed": "13"},
-        params={"task": task, "compute": {"threads": 1, "precision": "fp32", "device": "cpu"}},
+        params={
+            "task": task,
+            "compute": {"threads": 1, "precision": "fp32", "device": "cpu"},
+            "generate": {},
+        },
         inputs={name: Path(name) for name in inputs},
         outputs=("evaluations/full-13", "metrics/full-13.json"),
         scratch=Path(scratch),

@@ -26,11 +26,18 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def fetch(data: str, model: str = "model", *, scratch: str = "scratch") -> Path:
+def fetch(
+    data: str,
+    model: str = "model",
+    *,
+    task: str = "text_classification",
+    scratch: str = "scratch",
+    decoder: str | None = None,
+) -> Path:
     ctx = StageContext(
         stage="fetch",
         item={},
-        params={"data.source": data, "model.source": model},
+        params={"task": task, "data.source": data, "model": {"source": model, "decoder": decoder}},
         inputs={},
         outputs=("data/raw", "base"),
         scratch=Path(scratch),
@@ -97,3 +104,58 @@ def test_nothing_is_written_when_a_source_is_wrong(project: Path, data: str, mod
     with pytest.raises(InputError):
         fetch(data, model)
     assert not any(path.is_file() for path in Path("scratch").rglob("*"))
+
+
+def test_two_encoders_become_one_model_that_reads_and_writes(project: Path, tiny_base: Path) -> None:
+    (project / "mine.csv").write_text("text,label\n")
+    out = fetch("mine.csv", str(tiny_base), decoder=str(tiny_base))
+    assert names(out / "base") == [
+        *("config.json", "model.safetensors", "source.json", "tokenizer.json", "tokenizer_config.json"),
+    ]
+    assert json.loads((out / "base/config.json").read_text())["model_type"] == "encoder-decoder"
+
+
+def test_nothing_is_written_when_two_models_can_not_be_paired(project: Path, tiny_base: Path) -> None:
+    (project / "mine.csv").write_text("text,label\n")
+    (project / "model/config.json").write_text('{"model_type": "gpt2"}')
+    with pytest.raises(
+        InputError, match=r"model\.decoder: model: a model of the type gpt2 can't be one half"
+    ):
+        fetch("mine.csv", str(tiny_base), decoder="model")
+    assert not any(path.is_file() for path in Path("scratch").rglob("*"))
+
+
+def test_a_corpus_of_conversations_becomes_dialogues_where_the_task_is_dialogue(project: Path) -> None:
+    (project / "talk").mkdir()
+    (project / "talk/food.yml").write_text("conversations:\n- - What do you eat?\n  - Bread\n")
+    expected = {
+        "messages": [
+            {"role": "user", "content": "What do you eat?"},
+            {"role": "assistant", "content": "Bread"},
+        ]
+    }
+    raw = fetch("talk", task="dialogue") / "data/raw/train.jsonl"
+    assert json.loads(raw.read_text()) == expected
+
+    said = [[{"sender": "a", "text": "What do you eat?"}], [{"sender": "b", "text": "Bread"}]]
+    (project / "dataset.json").write_text(json.dumps({"1": {"messages": said}}))
+    raw = fetch("dataset.json", task="dialogue", scratch="other") / "data/raw/train.jsonl"
+    assert json.loads(raw.read_text()) == expected
+
+
+def test_conversations_as_json_do_for_dialogue_only(project: Path) -> None:
+    (project / "dataset.json").write_text('{"1": {"messages": []}}')
+    with pytest.raises(InputError) as caught:
+        fetch("dataset.json")
+    assert str(caught.value) == (
+        "data.source: dataset.json: these are conversations, which do for task: dialogue; for task: "
+        "text_classification give a csv, tsv, jsonl or parquet file"
+    )
+
+
+def test_squad_s_files_are_copied_and_not_taken_for_conversations(project: Path) -> None:
+    content = json.dumps({"version": "v2.0", "data": [{"title": "a", "paragraphs": []}]})
+    (project / "squad").mkdir()
+    (project / "squad/train-v2.0.json").write_text(content)
+    raw = fetch("squad", task="question_answering") / "data/raw"
+    assert (raw / "train.json").read_text() == content

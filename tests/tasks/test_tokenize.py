@@ -7,7 +7,7 @@ import pytest
 
 from tasks import tokenize
 from tritune.pipeline.context import StageContext
-from tritune.tokens import SCHEMA, read_tokens, read_tokens_info
+from tritune.tokens import read_tokens, read_tokens_info, token_schema
 
 
 @pytest.fixture
@@ -55,17 +55,18 @@ def test_rows_come_out_in_order_with_their_ids_and_classes(run_tokenize, topic_r
     words = len(topic_rows[0][0].split())
     assert len(table.row(0)) == min(8, words + 2)
     with pa.memory_map(str(folder / "train.arrow")) as source:
-        assert pa.ipc.open_file(source).schema == SCHEMA
+        assert pa.ipc.open_file(source).schema == token_schema(listed_labels=False)
 
 
 def test_tokens_json_counts_everything(run_tokenize, topic_rows):
     info = read_tokens_info(folder := run_tokenize(max_length=6))
     assert info.labels == ["garden", "kitchen", "travel"]
+    assert (info.objective, info.inputs) == ("single_label", ["text"])
     assert (info.task, info.pad_token_id, info.max_length) == ("text_classification", 0, 6)
-    assert info.rows == {"train": 100, "validation": 30, "test": 50}
+    assert info.examples == info.rows == {"train": 100, "validation": 30, "test": 50}
     for split, rows in {"train": topic_rows[:100], "test": topic_rows[130:]}.items():
         lengths = [len(text.split()) + 2 for text, _ in rows]
-        assert info.truncated[split] == sum(length > 6 for length in lengths)
+        assert info.counts[split]["truncated"] == sum(length > 6 for length in lengths)
         assert info.tokens[split] == sum(min(6, length) for length in lengths)
     assert json.loads((folder / "tokens.json").read_text())["labels"] == info.labels
 

@@ -2,24 +2,29 @@ from ruamel.yaml import YAML
 
 from tritune.card import model_card
 from tritune.comparison import Method, Training, choose, comparison_content
-from tritune.metrics.direction import METRICS
+from tritune.metrics.catalogue import metrics_of
 from tritune.settings.decide import CompareSettings
+from tritune.task.text_classification.card import card_text
+
+METRICS = metrics_of("text_classification", objective="single_label")
 
 
 def card(*, labels: list[str], warnings: list[str] | None = None) -> str:
     scores = dict.fromkeys(METRICS, 0.5)
     methods = [Method("full", "full", 10, 20, 1.0, [Training(1, scores, scores, 2, 1)])]
-    settings = CompareSettings()
+    settings = CompareSettings(metric="macro_f1")
     content = comparison_content(methods, choose(methods, settings), settings)
     content |= {
         "task": "text_classification",
+        "objective": "single_label",
         "labels": labels,
         "rows": {"train": 9, "validation": 3, "test": 4},
-        "floors": {"label": labels[0], "validation": scores, "test": scores},
-        "data": {"max_length": 128, "truncated": {"train": 0}},
+        "floor": {"name": f"always {labels[0]}", "validation": scores, "test": scores},
+        "metrics": list(METRICS),
+        "data": {"max_length": 128, "counts": {"train": {"truncated": 0}}},
         "warnings": warnings or [],
     }
-    return model_card(content, architecture="bert")
+    return model_card(content, card_text(content), architecture="bert")
 
 
 def test_labels_of_any_kind_survive_the_front_matter_and_the_text():

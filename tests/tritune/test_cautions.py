@@ -1,4 +1,4 @@
-from tritune.cautions import floor_caution, overfitting_caution, unfinished_caution
+from tritune.cautions import overfitting_caution, unfinished_caution
 
 
 def history(train: list[float], validation: list[float], score: list[float] | None = None) -> list[dict]:
@@ -12,29 +12,6 @@ def history(train: list[float], validation: list[float], score: list[float] | No
         }
         for i, (t, v) in enumerate(zip(train, validation, strict=True))
     ]
-
-
-def floor(mcc: float, rows: int = 100) -> str | None:
-    return floor_caution(
-        name="full",
-        validation={"accuracy": 0.52, "matthews_correlation": mcc},
-        floor={"accuracy": 0.5},
-        rows=rows,
-        majority="travel",
-    )
-
-
-def test_a_model_near_the_majority_class_is_called_so():
-    assert floor(0.05) == (
-        "full is not clearly better than always answering 'travel': validation accuracy 0.520 against 0.500, "
-        "and a Matthews correlation of 0.050 where chance alone reaches 0.200 on 100 rows. Look at the "
-        "labels, train for longer, or try another learning rate."
-    )
-
-
-def test_a_model_clearly_above_chance_is_not():
-    assert floor(0.21) is None
-    assert floor(0.05, rows=2000) is None
 
 
 def test_overfitting_is_told_with_its_numbers():

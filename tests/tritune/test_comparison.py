@@ -5,8 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tritune.comparison import Method, Training, choose, comparison_content, table_rows
-from tritune.metrics.direction import METRICS
+from tritune.metrics.catalogue import metrics_of
 from tritune.settings.decide import CompareSettings
+
+METRICS = metrics_of("text_classification", objective="single_label")
 
 WITHIN = CompareSettings(metric="macro_f1", rule="cheapest_within", margin=0.01)
 BEST = CompareSettings(metric="macro_f1", rule="best", margin=0.01)

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tritune.metrics.direction import advantage
-from tritune.settings.train import Metric
+from tritune.metrics.catalogue import advantage
 
 ROUNDING = 1e-9
 """0.90 - 0.89 is not 0.01 in floating point; a score that is exactly the margin below passes."""
@@ -22,7 +21,7 @@ class Contender:
     """Hash of the test rows; None where it is not known."""
 
 
-def refusal(candidate: Contender, champion: Contender, *, metric: Metric, margin: float) -> str | None:
+def refusal(candidate: Contender, champion: Contender, *, metric: str, margin: float) -> str | None:
     """Return why the candidate may not replace the champion, in one sentence, or None when it may.
 
     Args:

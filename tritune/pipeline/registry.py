@@ -130,10 +130,12 @@ def promote(root: Path, version: str, *, stage: str = CHAMPION, force: bool = Fa
             return Promotion(before, stage, before, False, f"{name} {before} is the {stage} already")
         if stage == CHAMPION and before and not force:
             candidate, champion = describe(root, tags, [event, _find_version(tags, before)])
+            # auto: what the candidate's own comparison was made by.
+            asked = settings.compare.metric
             if sentence := refusal(
                 Contender(candidate.version, candidate.test, candidate.test_set),
                 Contender(champion.version, champion.test, champion.test_set),
-                metric=settings.compare.metric,
+                metric=candidate.metric if asked == "auto" else asked,
                 margin=settings.register_.margin,
             ):
                 raise InputError(sentence)

@@ -181,6 +181,13 @@ def test_a_metric_where_lower_is_better_is_read_so(registered: Project):
     assert promote(registered.folder, "v0.0.3").changed
 
 
+def test_auto_stands_for_the_metric_that_the_candidate_was_chosen_by(registered: Project):
+    add_version(registered, "0.88")
+    registered.set(compare="{metric: auto}")
+    with pytest.raises(InputError, match=r"v0\.0\.2 is worse.*test macro_f1 0\.8800 and 0\.9000"):
+        promote(registered.folder, "v0.0.2")
+
+
 def test_other_test_rows_are_refused_and_other_training_rows_are_not(registered: Project):
     add_version(registered, "0.95", rows=OTHER_ROWS)
     with pytest.raises(InputError, match=r"v0\.0\.2 and the champion v0\.0\.1 were tested on different rows"):

@@ -6,11 +6,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from tritune.errors import InputError
-from tritune.texts import Text, file_texts, stream_texts
+from tritune.given import Given, file_rows, stream_rows
 
 
-def read(path: Path, column: str = "text") -> list[Text]:
-    return list(file_texts(path, text_column=column))
+def read(path: Path, column: str = "text") -> list[Given]:
+    return list(file_rows(path, columns={"text": column}))
 
 
 def write(folder: Path, name: str, content: str | bytes) -> Path:
@@ -21,48 +21,61 @@ def write(folder: Path, name: str, content: str | bytes) -> Path:
 
 def test_csv_with_quotes_line_breaks_and_a_byte_order_mark(tmp_path):
     path = write(tmp_path, "a.csv", '\ufefftext,label\r\n"one, two",x\r\n\r\n"a ""b""\r\nc",y\r\n')
-    assert read(path) == [Text(1, "one, two"), Text(2, 'a "b"\r\nc')]
+    assert read(path) == [Given(1, {"text": "one, two"}), Given(2, {"text": 'a "b"\r\nc'})]
 
 
 def test_tsv(tmp_path):
-    assert read(write(tmp_path, "a.tsv", "n\tmessage\n1\thello, you\n"), "message") == [Text(1, "hello, you")]
+    assert read(write(tmp_path, "a.tsv", "n\tmessage\n1\thello, you\n"), "message") == [
+        Given(1, {"text": "hello, you"})
+    ]
 
 
 def test_jsonl_and_its_ids(tmp_path):
     path = write(
         tmp_path, "a.jsonl", '{"id": "k1", "text": "été"}\n\n{"id": 7, "text": "b"}\n{"text": "c"}\n'
     )
-    assert read(path) == [Text("k1", "été"), Text(7, "b"), Text(4, "c")]
+    assert read(path) == [Given("k1", {"text": "été"}), Given(7, {"text": "b"}), Given(4, {"text": "c"})]
 
 
 def test_a_column_called_id_names_the_rows_of_a_csv(tmp_path):
-    assert read(write(tmp_path, "a.csv", "id,text\nk1,a\n,b\n")) == [Text("k1", "a"), Text(2, "b")]
+    assert read(write(tmp_path, "a.csv", "id,text\nk1,a\n,b\n")) == [
+        Given("k1", {"text": "a"}),
+        Given(2, {"text": "b"}),
+    ]
 
 
 def test_parquet(tmp_path):
     pq.write_table(pa.table({"id": ["x", "y"], "text": ["a", "b"]}), tmp_path / "a.parquet")
-    assert read(tmp_path / "a.parquet") == [Text("x", "a"), Text("y", "b")]
+    assert read(tmp_path / "a.parquet") == [Given("x", {"text": "a"}), Given("y", {"text": "b"})]
 
 
 def test_a_txt_has_a_text_a_line(tmp_path):
-    assert read(write(tmp_path, "a.txt", "one\n\n two \n")) == [Text(1, "one"), Text(3, " two ")]
+    assert read(write(tmp_path, "a.txt", "one\n\n two \n")) == [
+        Given(1, {"text": "one"}),
+        Given(3, {"text": " two "}),
+    ]
 
 
 def test_a_stream_has_a_text_a_line_unless_its_first_line_is_an_object():
-    assert list(stream_texts([b"\n", b"hello {\n", b"you"], text_column="text")) == [
-        Text(2, "hello {"),
-        Text(3, "you"),
+    assert list(stream_rows([b"\n", b"hello {\n", b"you"], columns={"text": "text"})) == [
+        Given(2, {"text": "hello {"}),
+        Given(3, {"text": "you"}),
     ]
     lines = [b"\n", b'{"text": "a"}\n', b'{"text": "b"}\n']
-    assert list(stream_texts(lines, text_column="text")) == [Text(2, "a"), Text(3, "b")]
-    assert list(stream_texts([b'"a string"\n'], text_column="text")) == [Text(1, '"a string"')]
-    assert list(stream_texts([], text_column="text")) == []
+    assert list(stream_rows(lines, columns={"text": "text"})) == [
+        Given(2, {"text": "a"}),
+        Given(3, {"text": "b"}),
+    ]
+    assert list(stream_rows([b'"a string"\n'], columns={"text": "text"})) == [
+        Given(1, {"text": '"a string"'})
+    ]
+    assert list(stream_rows([], columns={"text": "text"})) == []
 
 
 def test_a_large_file_is_read_a_row_at_a_time(tmp_path):
     content = "text\n" + "".join(f"row {index}\n" for index in range(1000)) + "one,too many\n"
-    texts = file_texts(write(tmp_path, "a.csv", content), text_column="text")
-    assert next(texts) == Text(1, "row 0")  # the broken last row has not been met
+    texts = file_rows(write(tmp_path, "a.csv", content), columns={"text": "text"})
+    assert next(texts) == Given(1, {"text": "row 0"})  # the broken last row has not been met
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
-"""Texts to label, from a file or a stream, one at a time, so that a large file needs little memory.
+"""What a model is to answer, from a file or a stream, one row at a time: a large file needs little memory.
 
-A csv or tsv has a header; a jsonl has one object a line; a txt, or a stream, has one text a line. A stream
-whose first line is a JSON object is read as jsonl. Empty lines are skipped where a line is a row.
+A csv or tsv has a header; a jsonl has one object a line; a txt, or a stream, has one text a line, which does
+for models that read one text. A stream whose first line is a JSON object is read as jsonl. Empty lines are
+skipped where a line is a row.
 """
 
 import codecs
@@ -10,7 +11,7 @@ import difflib
 import itertools
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,14 +23,15 @@ from tritune.errors import InputError
 ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet", ".txt")
 
 
-class Text(NamedTuple):
-    """One text, and what to call it: the value of the column `id` where there is one, else its number."""
+class Given(NamedTuple):
+    """One row, and what to call it: the value of the column `id` where there is one, else its number."""
 
     id: str | int
-    text: str
+    values: dict[str, Any]
+    """By the model's own names of its inputs; text, but for `messages`, which may be a list."""
 
 
-def file_texts(path: Path, *, text_column: str) -> Iterator[Text]:
+def file_rows(path: Path, *, columns: Mapping[str, str]) -> Iterator[Given]:
     """Yield the texts of a file whose ending says its format.
 
     Raises:
@@ -43,7 +45,7 @@ def file_texts(path: Path, *, text_column: str) -> Iterator[Text]:
     if ending not in ENDINGS:
         raise InputError(f"--input: {path.name}: only {', '.join(ENDINGS)} are read; convert it")
     if ending == ".parquet":
-        yield from _parquet(path, text_column)
+        yield from _parquet(path, columns)
         return
     try:
         file = path.open("rb")
@@ -52,15 +54,15 @@ def file_texts(path: Path, *, text_column: str) -> Iterator[Text]:
     with file:
         lines = _decoded(file, path.name)
         if ending == ".txt":
-            yield from _lines(lines)
+            yield from _lines(lines, path.name, columns)
         elif ending == ".jsonl":
-            yield from _jsonl(lines, path.name, text_column)
+            yield from _jsonl(lines, path.name, columns)
         else:
-            yield from _csv(lines, path.name, text_column, "\t" if ending == ".tsv" else ",")
+            yield from _csv(lines, path.name, columns, "\t" if ending == ".tsv" else ",")
 
 
-def stream_texts(stream: Iterable[bytes], *, text_column: str) -> Iterator[Text]:
-    """Yield the texts of a stream such as `sys.stdin.buffer`, one a line. Errors as `file_texts`."""
+def stream_rows(stream: Iterable[bytes], *, columns: Mapping[str, str]) -> Iterator[Given]:
+    """Yield the texts of a stream such as `sys.stdin.buffer`, one a line. Errors as `file_rows`."""
     lines = _decoded(stream, "stdin")
     waiting = []
     for number, line in lines:
@@ -69,9 +71,9 @@ def stream_texts(stream: Iterable[bytes], *, text_column: str) -> Iterator[Text]
             break
     everything = itertools.chain(waiting, lines)
     if waiting and _is_object(waiting[-1][1]):
-        yield from _jsonl(everything, "stdin", text_column)
+        yield from _jsonl(everything, "stdin", columns)
     else:
-        yield from _lines(everything)
+        yield from _lines(everything, "stdin", columns)
 
 
 def _decoded(stream: Iterable[bytes], name: str) -> Iterator[tuple[int, str]]:
@@ -89,10 +91,16 @@ def _decoded(stream: Iterable[bytes], name: str) -> Iterator[tuple[int, str]]:
             ) from None
 
 
-def _lines(lines: Iterable[tuple[int, str]]) -> Iterator[Text]:
+def _lines(lines: Iterable[tuple[int, str]], where: str, columns: Mapping[str, str]) -> Iterator[Given]:
+    if len(columns) != 1:
+        raise InputError(
+            f"{where}: plain lines do for models that read one text, and this one reads "
+            f"{' and '.join(columns)}; give one JSON object a line, or a csv with these columns by --input"
+        )
+    (name,) = columns
     for number, line in lines:
         if line.strip():
-            yield Text(number, line.rstrip("\r\n"))
+            yield Given(number, {name: line.rstrip("\r\n")})
 
 
 def _is_object(line: str) -> bool:
@@ -102,7 +110,7 @@ def _is_object(line: str) -> bool:
         return False
 
 
-def _jsonl(lines: Iterable[tuple[int, str]], name: str, text_column: str) -> Iterator[Text]:
+def _jsonl(lines: Iterable[tuple[int, str]], name: str, columns: Mapping[str, str]) -> Iterator[Given]:
     for number, line in lines:
         if not line.strip():
             continue
@@ -117,19 +125,23 @@ def _jsonl(lines: Iterable[tuple[int, str]], name: str, text_column: str) -> Ite
             raise InputError(
                 f"{where}: {type(row).__name__}, not an object; each line must be one JSON object"
             )
-        if text_column not in row:
-            raise InputError(f"{where}: {_no_column(text_column, list(row))}")
-        yield Text(_id(row.get("id"), number), _checked(row[text_column], where, text_column))
+        for name, column in columns.items():
+            if column not in row:
+                raise InputError(f"{where}: {_no_column(name, column, list(row))}")
+        values = {name: _checked(name, row[column], where, column) for name, column in columns.items()}
+        yield Given(_id(row.get("id"), number), values)
 
 
-def _csv(lines: Iterable[tuple[int, str]], name: str, text_column: str, mark: str) -> Iterator[Text]:
+def _csv(
+    lines: Iterable[tuple[int, str]], name: str, columns: Mapping[str, str], mark: str
+) -> Iterator[Given]:
     csv.field_size_limit(sys.maxsize)
     reader = csv.reader((line for _, line in lines), delimiter=mark, strict=True)
     try:
         header = next(reader, None)
         if header is None:
             return
-        column = _column(text_column, header, name)
+        places = {own: _column(own, column, header, name) for own, column in columns.items()}
         id_column = header.index("id") if header.count("id") == 1 else None
         for number, record in enumerate(filter(None, reader), start=1):
             where = f"{name}, row {number} (ends in line {reader.line_num})"
@@ -139,7 +151,8 @@ def _csv(lines: Iterable[tuple[int, str]], name: str, text_column: str, mark: st
                     f"contains {mark!r} or a line break in double quotes"
                 )
             found = _id(record[id_column] if id_column is not None else None, number)
-            yield Text(found, _checked(record[column], where, text_column))
+            values = {own: _checked(own, record[i], where, columns[own]) for own, i in places.items()}
+            yield Given(found, values)
     except csv.Error as error:
         raise InputError(
             f"{name}, line {reader.line_num}: broken quotes ({error}); a field that begins with a double "
@@ -147,19 +160,23 @@ def _csv(lines: Iterable[tuple[int, str]], name: str, text_column: str, mark: st
         ) from None
 
 
-def _parquet(path: Path, text_column: str) -> Iterator[Text]:
+def _parquet(path: Path, columns: Mapping[str, str]) -> Iterator[Given]:
     try:
         with pq.ParquetFile(path) as file:
             names = file.schema_arrow.names
-            _column(text_column, names, path.name)
-            columns = [text_column, *(["id"] if "id" in names and text_column != "id" else [])]
+            for own, column in columns.items():
+                _column(own, column, names, path.name)
+            has_id = "id" in names and "id" not in columns.values()
+            wanted = list(dict.fromkeys([*columns.values(), *(["id"] if has_id else [])]))
             number = 0
-            for batch in file.iter_batches(4096, columns=columns):
-                ids = batch.column("id").to_pylist() if len(columns) > 1 else [None] * batch.num_rows
-                for found, text in zip(ids, batch.column(text_column).to_pylist(), strict=True):
+            for batch in file.iter_batches(4096, columns=wanted):
+                for row in batch.to_pylist():
                     number += 1
                     where = f"{path.name}, row {number}"
-                    yield Text(_id(found, number), _checked(text, where, text_column))
+                    values = {
+                        own: _checked(own, row[column], where, column) for own, column in columns.items()
+                    }
+                    yield Given(_id(row["id"] if has_id else None, number), values)
     except (pa.ArrowException, OSError) as error:
         raise InputError(
             f"{path.name}: not a readable parquet file ({str(error).splitlines()[0]}); write it anew"
@@ -172,7 +189,9 @@ def _id(value: Any, number: int) -> str | int:
     )
 
 
-def _checked(value: Any, where: str, column: str) -> str:
+def _checked(name: str, value: Any, where: str, column: str) -> Any:
+    if name == "messages" and isinstance(value, list):
+        return value  # the task looks at its turns
     if not isinstance(value, str):
         kind = "missing" if value is None else f"{value!r:.80}, not a string"
         raise InputError(f"{where}, column {column!r}: the text is {kind}; fill it in or delete the row")
@@ -188,17 +207,18 @@ def _checked(value: Any, where: str, column: str) -> str:
     return value
 
 
-def _column(name: str, columns: Sequence[str], where: str) -> int:
+def _column(own: str, name: str, columns: Sequence[str], where: str) -> int:
     if columns.count(name) > 1:
         raise InputError(f"{where}: {columns.count(name)} columns are called {name!r}; rename all but one")
     if name not in columns:
-        raise InputError(f"{where}: {_no_column(name, columns)}")
+        raise InputError(f"{where}: {_no_column(own, name, columns)}")
     return columns.index(name)
 
 
-def _no_column(name: str, columns: Sequence[str]) -> str:
+def _no_column(own: str, name: str, columns: Sequence[str]) -> str:
     by_lower = {column.strip().lower(): column for column in columns}
     close = difflib.get_close_matches(name.lower(), list(by_lower), n=1)
     hint = f" (did you mean {by_lower[close[0]]!r}?)" if close else ""
     there = ", ".join(map(repr, columns[:20])) + (", …" if len(columns) > 20 else "")
-    return f"no column {name!r}{hint}; give --text one of: {there or 'none'}"
+    option = "--text" if own == "text" else f"--column {own}="
+    return f"no column {name!r}{hint}; give {option} one of: {there or 'none'}"

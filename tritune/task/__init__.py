@@ -1,0 +1,1 @@
+"""What differs from task to task: one folder each, with the same files in all of them."""
