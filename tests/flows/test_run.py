@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import sys
-import time
 import urllib.request
 from typing import Any
 
@@ -102,12 +101,9 @@ def test_a_method_s_parameter_runs_its_own_stages_and_the_comparison_only(ran):
     assert set(states(output).values()) == {"Completed", "Cached"}
 
 
-def test_with_nothing_stale_it_says_so_quickly_without_prefect_or_torch(ran):
-    began = time.monotonic()
+def test_with_nothing_stale_it_says_so_without_loading_prefect_or_torch(ran):
     code, output = ran.tritune("run")
-    seconds = time.monotonic() - began
     assert (code, output) == (0, "up to date: 8 stages have nothing to do\n")
-    assert seconds < 4  # 2 on an idle machine; tests share theirs
     _, output = ran.call(sys.executable, "-X", "importtime", "-m", "flows", "run")
     loaded = {line.rsplit("|", 1)[-1].strip() for line in output.splitlines()}
     assert "dvc.repo" in loaded
@@ -115,14 +111,11 @@ def test_with_nothing_stale_it_says_so_quickly_without_prefect_or_torch(ran):
 
 
 def test_a_report_shows_every_stage_as_cached_in_prefect(ran):
-    began = time.monotonic()
     code, output = ran.tritune("run", "--report")
-    seconds = time.monotonic() - began
     assert code == 0
     assert states(output) == dict.fromkeys(STAGES, "Cached")
     shown = {name: run["state"]["name"] for name, run in task_runs(ran).items()}
     assert shown == dict.fromkeys(STAGES, "Cached")
-    assert seconds < 10  # 5 on an idle machine
 
 
 def test_the_flow_finds_what_dvc_repro_made(ran):
