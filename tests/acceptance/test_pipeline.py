@@ -66,6 +66,18 @@ def test_registration_leaves_branch_index_and_work_tree_alone(ran):
     assert "?? dvc.lock" in changed
 
 
+def test_the_run_of_a_ready_configuration_is_entered_into_the_docs(ran):
+    refused = ran.run(sys.executable, "-m", "benchmarks.record")
+    assert refused.returncode == 2
+    assert "params.yaml is none of the ready configurations" in refused.stderr
+    shutil.copy(ran.folder / "params.yaml", ran.folder / "configs/tickets.yaml")
+    done = ran.run(sys.executable, "-m", "benchmarks.record")
+    assert done.returncode == 0, done.stderr
+    test = json.loads((ran.folder / "results/comparison.json").read_text())["methods"][0]["test"]
+    assert f"| {test['macro_f1']:.4f} |" in (ran.folder / "docs/results.md").read_text()
+    ran.run("git", "clean", "-qfd", "configs", "docs")
+
+
 def test_dvc_finds_everything_up_to_date_after_the_flow(ran):
     assert ran.run(sys.executable, "-m", "dvc", "status", "--json").stdout.strip() == "{}"
     done = ran.run(sys.executable, "-m", "dvc", "repro")
