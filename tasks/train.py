@@ -33,6 +33,7 @@ from tritune.task.contract import Split, task_module
 from tritune.tokens import MODEL_FILES, TokensInfo, read_tokens, read_tokens_info
 from tritune.training.batches import steps_per_epoch
 from tritune.training.checkpoint import checkpoint_bytes, load_checkpoint, save_checkpoint
+from tritune.training.embedding_rows import cut_embedding, left_of_unseen
 from tritune.training.loop import Moment, train
 from tritune.training.optimizer import plan_optimizer
 from tritune.training.progress import EpochProgress, StepProgress, seconds_left
@@ -77,6 +78,11 @@ def run(ctx: StageContext) -> None:
     # Decoders look for a text's last token by what the batches are padded with.
     model.config.pad_token_id = info.pad_token_id
     model.to(device)
+    cut = cut_embedding(model, plan, (training, validation))
+    if cut is not None:
+        print(
+            f"{cut.rows_kept:,} of the embedding's {cut.rows:,} rows occur in the data and learn", flush=True
+        )
 
     state = TrainingState(model, plan_optimizer(model, plan, weight_decay=settings.weight_decay))
     stored = load_checkpoint(ctx.scratch / "training", state)
@@ -86,6 +92,7 @@ def run(ctx: StageContext) -> None:
     resumed_from, seconds_before = state.step, float(stored["seconds"]) if stored else 0.0
     scoring = task_module(ctx.params["task"], "score")
     gold = Split("validation", tokens / "validation.arrow", ctx.input("data/ingested/validation.parquet"))
+    steps = settings.epochs * steps_per_epoch(training.rows, batch_size=settings.batch_size)
     moments = train(
         state,
         plan,
@@ -106,10 +113,13 @@ def run(ctx: StageContext) -> None:
         state,
         folder=ctx.scratch / "training",
         epochs=settings.epochs,
-        steps=settings.epochs * steps_per_epoch(training.rows, batch_size=settings.batch_size),
+        steps=steps,
         seconds_before=seconds_before,
     )
     seconds = time.monotonic() - started
+    if cut is not None:
+        kept = next(int(row["step"]) for row in state.history if row["epoch"] == state.best_epoch)
+        cut.put_back(left=left_of_unseen(plan, cut.name, settings=settings, steps=kept, total=steps))
 
     guess = scoring.guess(training, validation, info, label_smoothing=settings.label_smoothing)
     warnings = training_warnings(state.history, guess=guess)

@@ -78,7 +78,9 @@ def training_context(project: Path, scratch: str = "scratch", **params) -> Stage
     )
 
 
-def write_plan(project: Path, *, lr: float = 5e-3, leave_out: str = "") -> None:
+def write_plan(
+    project: Path, *, lr: float = 5e-3, leave_out: str = "", embeddings_learn: bool = False
+) -> None:
     model, new = load_model(project / "base", objective="single_label", labels=LABELS, seed=13)
     groups = []
     for name, part in (("embeddings", True), ("body", False)):
@@ -88,12 +90,16 @@ def write_plan(project: Path, *, lr: float = 5e-3, leave_out: str = "") -> None:
                 for tensor, p in model.named_parameters()
                 if (".embeddings." in tensor) == part and (p.ndim > 1) == decays and tensor != leave_out
             ]
-            groups.append(Group(name, tuple(tensors), 1, None if part else lr, decays, None, 0.0))
+            groups.append(
+                Group(
+                    name, tuple(tensors), 1, lr if embeddings_learn or not part else None, decays, None, 0.0
+                )
+            )
     plan = TuningPlan(
         architecture=type(model).__name__,
         kind="partial",
         groups=tuple(groups),
-        phases=(Phase(0.0, ("body",)),),
+        phases=(Phase(0.0, ("embeddings", "body") if embeddings_learn else ("body",)),),
         new_tensors=tuple(new),
         layers=3,
         tensors_total=1,
@@ -155,6 +161,19 @@ def test_frozen_tensors_have_the_bases_bytes(project):
         )
         if same is not None:
             assert same == name.startswith("embeddings."), name
+
+
+def test_of_learning_embeddings_the_whole_matrix_is_written(project, capsys):
+    write_plan(project, embeddings_learn=True)
+    train.run(training_context(project))
+    # Of the 32 tokens only the unknown one is in no text.
+    assert "31 of the embedding's 32 rows occur in the data and learn" in capsys.readouterr().out
+    base = load_file(project / "base/model.safetensors")["embeddings.word_embeddings.weight"]
+    trained = load_file(outputs(project) / "checkpoints/m-13/model.safetensors")
+    learned = trained["bert.embeddings.word_embeddings.weight"]
+    assert learned.shape == base.shape
+    change = (learned - base).abs().max(dim=1).values
+    assert 0 < change[1] < 1e-3 < change[4:].min()
 
 
 def test_the_history_has_a_row_an_epoch_and_one_best(project):
@@ -275,7 +294,9 @@ def start(project: Path, scratch: str) -> subprocess.Popen:
     )
 
 
-def test_killed_at_random_moments_it_ends_with_the_same_bytes(project):
+@pytest.mark.parametrize("embeddings_learn", [False, True])
+def test_killed_at_random_moments_it_ends_with_the_same_bytes(project, embeddings_learn):
+    write_plan(project, embeddings_learn=embeddings_learn)
     train.run(training_context(project, "whole", train={"epochs": 12, "patience": 12}))
     draw = np.random.RandomState(int(time.time()))
     kills = 0
