@@ -71,6 +71,9 @@ class TokenTable:
     token_types: np.ndarray | None = None
     """[tokens] int8."""
 
+    prefix_output: np.ndarray | None = None
+    """[tokens, width] what the frozen lowest layers make of them; see `tritune.training.stored_prefix`."""
+
     @property
     def rows(self) -> int:
         return len(self.offsets) - 1

@@ -78,6 +78,16 @@ class Anatomy:
         return tuple(tensor for part in self.parts for tensor in part.tensors)
 
 
+def layer_modules(model: PreTrainedModel) -> tuple[nn.Module, ...]:
+    """Return the layers, lowest first, if they are one stack of modules that run once each; else none."""
+    stacks = _stacks(model)
+    if len(stacks) != 1 or len(stacks[0].paths) != 1 or stacks[0].runs != 1:
+        return ()
+    layers = model.get_submodule(stacks[0].paths[0])
+    assert isinstance(layers, nn.ModuleList)
+    return tuple(layers)
+
+
 @dataclass(frozen=True)
 class _Stack:
     paths: tuple[str, ...]

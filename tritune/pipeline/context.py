@@ -32,6 +32,9 @@ class StageContext:
     scratch: Path
     """Private folder that survives a kill and is dropped when an input changes. For checkpoints."""
 
+    memos: Path = Path(".dvc/tmp/tritune/memos")
+    """Folder that stages share, for what can be made again at any time. In the project."""
+
     notes: dict[str, Any] = field(default_factory=dict)
     """What the run's receipt says besides its outcome, for example `resumed_from_step`."""
 

@@ -68,3 +68,6 @@ class ComputeSettings(Section):
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: a GPU where there is one."""
+
+    prefix_memo_gib: Annotated[float, Field(ge=0, le=100_000)] = 16.0
+    """Disk space, in GiB, for what frozen lowest layers give, so that they run once; 0: never."""

@@ -31,15 +31,28 @@ class Batch:
     token_type_ids: torch.Tensor | None = None
     """[rows, longest] int64, where the model tells a first from a second text by them."""
 
+    prefix_output: torch.Tensor | None = None
+    """[rows, longest, width] what a stored frozen prefix gives; 0 on padding."""
+
     def inputs(self) -> dict[str, torch.Tensor]:
         """Return what the model reads, by the names that transformers' models give their arguments."""
         given = {"input_ids": self.input_ids, "attention_mask": self.attention_mask}
-        return given if self.token_type_ids is None else {**given, "token_type_ids": self.token_type_ids}
+        if self.token_type_ids is not None:
+            given["token_type_ids"] = self.token_type_ids
+        if self.prefix_output is not None:
+            given["prefix_output"] = self.prefix_output  # for the hook of a StoredPrefix
+        return given
 
     def to(self, device: torch.device) -> "Batch":
         if device.type == "cpu":
             return self
-        tensors = (self.input_ids, self.attention_mask, self.labels, self.token_type_ids)
+        tensors = (
+            self.input_ids,
+            self.attention_mask,
+            self.labels,
+            self.token_type_ids,
+            self.prefix_output,
+        )
         return Batch(*(None if t is None else t.pin_memory().to(device, non_blocking=True) for t in tensors))  # type: ignore[arg-type]
 
 
@@ -107,12 +120,28 @@ def collate(table: TokenTable, rows: np.ndarray, *, pad_token_id: int) -> Batch:
     types = None
     if table.token_types is not None:
         types = torch.from_numpy(_padded(table.token_types, table.offsets, rows, fill=0)[0])
+    prefix_output = None
+    if table.prefix_output is not None:
+        prefix_output = _prefix_output(table.prefix_output, table.offsets, rows, inside)
     return Batch(
         input_ids=torch.from_numpy(input_ids),
         attention_mask=torch.from_numpy(inside.astype(np.int64)),
         labels=torch.from_numpy(labels.astype(np.int64)),
         token_type_ids=types,
+        prefix_output=prefix_output,
     )
+
+
+def _prefix_output(
+    values: np.ndarray, offsets: np.ndarray, rows: np.ndarray, inside: np.ndarray
+) -> torch.Tensor:
+    """Return [rows, longest, width]: float32, or bfloat16 where `values` are its bits, as uint16."""
+    found = np.zeros((*inside.shape, values.shape[1]), dtype=values.dtype)
+    for number, row in enumerate(rows):
+        begin, end = offsets[row], offsets[row + 1]
+        found[number, : end - begin] = values[begin:end]
+    tensor = torch.from_numpy(found)
+    return tensor.view(torch.bfloat16) if values.dtype == np.uint16 else tensor
 
 
 def _padded(

@@ -1,0 +1,196 @@
+"""Training from what the frozen layers gave once is training with them, but for rounding."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import transformers
+
+from tritune.objectives.named import objective_named
+from tritune.training.batches import collate
+from tritune.training.prefix_memo import fill_memo, make_room, memo_bytes, memo_key, read_memo
+from tritune.training.stored_prefix import frozen_depth, passing_prefix
+
+SINGLE = objective_named("single_label")
+SIZES = {"vocab_size": 40, "num_labels": 3, "pad_token_id": 0}
+LLAMA = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "max_position_embeddings": 32,
+}
+BERT = {key: value for key, value in LLAMA.items() if key != "num_key_value_heads"}
+CONFIGS = {
+    "bert": ("Bert", BERT),
+    "roberta": ("Roberta", BERT),
+    "electra": ("Electra", {**BERT, "embedding_size": 16}),
+    "distilbert": ("DistilBert", {"dim": 32, "n_layers": 3, "n_heads": 2, "hidden_dim": 64}),
+    "deberta-v2": ("DebertaV2", {**BERT, "relative_attention": True, "pos_att_type": ["c2p", "p2c"]}),
+    "modernbert": ("ModernBert", {**BERT, "cls_token_id": 1, "sep_token_id": 2, "bos_token_id": 1}),
+    "gpt2": ("GPT2", {"n_embd": 32, "n_layer": 3, "n_head": 2, "n_positions": 32}),
+    "llama": ("Llama", LLAMA),
+    "gemma3": ("Gemma3Text", {**LLAMA, "head_dim": 16, "sliding_window": 8}),
+}
+
+
+def tiny(name: str, head: str = "ForSequenceClassification") -> torch.nn.Module:
+    family, sizes = CONFIGS[name]
+    config = getattr(transformers, f"{family}Config")(**SIZES, **sizes)
+    torch.manual_seed(0)
+    return getattr(transformers, f"{family.removesuffix('Text')}{head}")._from_config(config)
+
+
+def low(model: torch.nn.Module, depth: int):
+    """Whether a tensor is in the embeddings or in one of the lowest layers."""
+    from tritune.models.layers import take_apart
+
+    parts = take_apart(model).parts
+    layers = [part for part in parts if part.role == "layer"][:depth]
+    parts = [part for part in parts if part.role == "embeddings"] + layers
+    return {tensor.name for part in parts for tensor in part.tensors}.__contains__
+
+
+def remembered(table, folder, *, model, prefix, precision="fp32"):
+    path = folder / f"{memo_key(model, prefix, table, precision=precision)}.npy"
+    steps = fill_memo(
+        path,
+        model=model,
+        prefix=prefix,
+        table=table,
+        pad_token_id=0,
+        device=torch.device("cpu"),
+        precision=precision,
+    )
+    assert list(steps)[-1] == len(table.tokens)
+    memo = read_memo(path)
+    assert path.stat().st_size >= memo_bytes(table, width=prefix.width, precision=precision) == memo.nbytes
+    return replace(table, prefix_output=memo)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_model_gives_the_same_from_there(kit, tmp_path, name, depth):
+    model = tiny(name).eval()
+    table = kit.token_table(20)
+    rows = np.array([3, 0, 7])
+    with torch.no_grad():
+        expected = SINGLE.outputs(model, collate(table, rows, pad_token_id=0))
+        prefix = passing_prefix(
+            model, kit.plan_for(model, frozen=low(model, depth)), table, objective=SINGLE, pad_token_id=0
+        )
+        assert prefix.depth == depth
+        batch = collate(remembered(table, tmp_path, model=model, prefix=prefix), rows, pad_token_id=0)
+        ran = []
+        for layer in prefix._layers:
+            next(
+                m for m in layer.modules() if isinstance(m, torch.nn.Linear | torch.nn.LayerNorm)
+            ).register_forward_hook(lambda *_: ran.append(1))
+        found = SINGLE.outputs(model, batch)
+        assert not ran
+        prefix.remove()
+        again = SINGLE.outputs(model, collate(table, rows, pad_token_id=0))
+    for one, other, third in zip(expected, found, again, strict=True):
+        torch.testing.assert_close(other, one, rtol=1e-5, atol=1e-6)
+        assert torch.equal(third, one)
+
+
+def trained(kit, tmp_path, *, stores: bool, precision: str = "fp32", **settings):
+    model = tiny("bert")
+    plan = kit.plan_for(model, frozen=low(model, 2), lr=5e-3)
+    run = kit.Run(model, plan, precision=precision, **settings)
+    if stores:
+        prefix = passing_prefix(model, plan, run.training, objective=SINGLE, pad_token_id=0)
+        same = {"model": model, "prefix": prefix, "precision": precision}
+        run.training = remembered(run.training, tmp_path, **same)
+        run.validation = remembered(run.validation, tmp_path, **same)
+    return run.finish()
+
+
+def test_the_losses_are_those_of_the_whole_model(kit, tmp_path):
+    whole, stored = (trained(kit, tmp_path, stores=stores, epochs=3) for stores in (False, True))
+    for one, other in zip(whole.state.history, stored.state.history, strict=True):
+        assert other["train_loss"] == pytest.approx(one["train_loss"], rel=1e-5)
+        assert other["validation_loss"] == pytest.approx(one["validation_loss"], rel=1e-5)
+
+
+def test_in_bf16_they_are_within_two_percent(kit, tmp_path):
+    whole, stored = (trained(kit, tmp_path, stores=s, precision="bf16", epochs=3) for s in (False, True))
+    for one, other in zip(whole.state.history, stored.state.history, strict=True):
+        assert other["train_loss"] == pytest.approx(one["train_loss"], rel=0.02)
+
+
+def test_two_trainings_from_two_memos_have_the_same_bytes(kit, tmp_path):
+    one, other = (trained(kit, tmp_path / name, stores=True) for name in ("one", "other"))
+    assert one.weights() == other.weights()
+
+
+def test_a_memo_is_known_by_all_that_it_depends_on(kit):
+    def key(*, seed: int = 0, depth: int = 2, precision: str = "fp32", change=None) -> str:
+        model = tiny("bert")
+        if change is not None:
+            with torch.no_grad():
+                dict(model.named_parameters())[change].add_(1)
+        table = kit.token_table(20, seed=seed)
+        plan = kit.plan_for(model, frozen=low(model, depth))
+        prefix = passing_prefix(model, plan, table, objective=SINGLE, pad_token_id=0)
+        return memo_key(model, prefix, table, precision=precision)
+
+    assert key() == key()
+    others = [
+        key(seed=1),
+        key(depth=1),
+        key(precision="bf16"),
+        key(change="bert.embeddings.word_embeddings.weight"),
+        key(change="bert.encoder.layer.1.output.dense.weight"),
+    ]
+    assert len({key(), *others}) == 6
+    # What learns makes no difference, so methods, seeds and rates share it.
+    assert key(change="bert.encoder.layer.2.output.dense.weight") == key(change="classifier.weight") == key()
+
+
+def test_no_prefix_where_the_lowest_learns_or_layers_are_shared(kit):
+    table = kit.token_table(20)
+    model = tiny("bert")
+    assert passing_prefix(model, kit.plan_for(model), table, objective=SINGLE, pad_token_id=0) is None
+    only_first = kit.plan_for(model, frozen=lambda name: "layer.0." in name)
+    assert frozen_depth(model, only_first) == 0
+    albert = transformers.AlbertForSequenceClassification(
+        transformers.AlbertConfig(**SIZES, **BERT, embedding_size=16)
+    )
+    plan = kit.plan_for(albert, frozen=lambda name: not name.startswith("classifier"))
+    assert passing_prefix(albert, plan, table, objective=SINGLE, pad_token_id=0) is None
+
+
+def test_layers_that_hand_on_more_than_hidden_states_run_as_ever(kit):
+    t5 = transformers.T5ForSequenceClassification(
+        transformers.T5Config(
+            **SIZES,
+            d_model=32,
+            d_kv=16,
+            d_ff=64,
+            num_layers=2,
+            num_heads=2,
+            eos_token_id=1,
+            decoder_start_token_id=0,
+        )
+    )
+    plan = kit.plan_for(t5, frozen=low(t5, 1))
+    table = kit.token_table(20)
+    assert passing_prefix(t5, plan, table, objective=SINGLE, pad_token_id=0) is None
+
+
+def test_the_memos_unused_for_longest_make_room(tmp_path):
+    import os
+
+    for number, name in enumerate("abc"):
+        (tmp_path / f"{name}.npy").write_bytes(b"x" * 100)
+        os.utime(tmp_path / f"{name}.npy", (number, number))
+    read = tmp_path / "a.npy"
+    os.utime(read, (9, 9))
+    make_room(tmp_path, needed=100, budget=300)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npy", "c.npy"]
+    make_room(tmp_path, needed=100, budget=300)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npy", "c.npy"]

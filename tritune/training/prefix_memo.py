@@ -1,0 +1,122 @@
+"""What a frozen prefix gives for every token of a table, on disk, for all trainings that share the prefix.
+
+A memo can be made again at any time, so it is no output of a stage: it lies in scratch, under a key of all
+that it depends on, and the oldest go when a new one needs their place.
+"""
+
+import hashlib
+import os
+import platform
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+import transformers
+from torch import nn
+from transformers import PreTrainedModel
+
+from tritune.tokens import TokenTable
+from tritune.training.batches import collate
+from tritune.training.stored_prefix import StoredPrefix
+
+TOKENS_AT_ONCE = 8192
+"""Of a batch in filling, padding counted."""
+
+Precision = Literal["fp32", "bf16"]
+
+
+def memo_bytes(table: TokenTable, *, width: int, precision: Precision) -> int:
+    """Return the size of the memo of a table."""
+    return len(table.tokens) * width * (2 if precision == "bf16" else 4)
+
+
+def memo_key(model: PreTrainedModel, prefix: StoredPrefix, table: TokenTable, *, precision: Precision) -> str:
+    """Return 32 hexadecimal digits that differ where anything differs that the stored numbers depend on."""
+    digest = hashlib.blake2b(digest_size=16)
+    facts = [prefix.depth, precision, torch.get_num_threads(), torch.__version__, transformers.__version__]
+    facts += [platform.machine(), torch.backends.cpu.get_cpu_capability(), TOKENS_AT_ONCE]
+    digest.update(repr(facts).encode())
+    digest.update(model.config.to_json_string().encode())
+    for tensor in prefix.tensors:
+        digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).data)
+    for array in (table.tokens, table.offsets, table.token_types):
+        digest.update(b"none" if array is None else np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def read_memo(path: Path) -> np.ndarray | None:
+    """Return a finished memo, [tokens, width], mapped from the disk; None where there is none."""
+    if not path.exists():
+        return None
+    memo: np.ndarray = np.load(path, mmap_mode="r")
+    os.utime(path)  # the order in which memos go is that of their last use
+    return memo
+
+
+def fill_memo(
+    path: Path,
+    *,
+    model: nn.Module,
+    prefix: StoredPrefix,
+    table: TokenTable,
+    pad_token_id: int,
+    device: torch.device,
+    precision: Precision,
+) -> Iterator[int]:
+    """Write the memo of a table, and yield after each batch how many tokens are done.
+
+    The file appears whole at the end. Its bytes depend on nothing but what `memo_key` names.
+
+    Raises:
+        OSError: the disk is full or not writable.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    kind = np.uint16 if precision == "bf16" else np.float32
+    memo = np.lib.format.open_memmap(unfinished, "w+", kind, (len(table.tokens), prefix.width))
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    done = 0
+    try:
+        for rows in _batches(table.lengths):
+            batch = collate(table, rows, pad_token_id=pad_token_id).to(device)
+            with (
+                torch.inference_mode(),
+                torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16"),
+            ):
+                output = prefix.output(batch.inputs())
+                output = output.to(torch.bfloat16 if precision == "bf16" else torch.float32).cpu()
+            values = (output.view(torch.uint16) if precision == "bf16" else output).numpy()
+            for row, value in zip(rows, values, strict=True):
+                begin, end = table.offsets[row], table.offsets[row + 1]
+                memo[begin:end] = value[: end - begin]
+            done += int(table.lengths[rows].sum())
+            yield done
+    finally:
+        for module, training in modes:
+            module.training = training
+    memo.flush()
+    unfinished.replace(path)
+
+
+def make_room(folder: Path, *, needed: int, budget: int) -> None:
+    """Remove the memos not used for longest until `needed` more bytes are within the budget."""
+    files = sorted(folder.glob("*.npy"), key=lambda path: path.stat().st_mtime)
+    held = sum(path.stat().st_size for path in files)
+    for path in files:
+        if held + needed <= budget:
+            return
+        held -= path.stat().st_size
+        path.unlink(missing_ok=True)
+
+
+def _batches(lengths: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield row numbers, longest rows first, each batch within `TOKENS_AT_ONCE` or one row."""
+    order = np.argsort(-lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        count = max(1, TOKENS_AT_ONCE // int(lengths[order[start]]))
+        yield order[start : start + count]
+        start += count
