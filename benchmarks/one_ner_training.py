@@ -42,24 +42,35 @@ def train_with_ours(model: Any, folder: Path, info: TokensInfo, work: dict[str, 
     """Train as the stage `train` does, and return the scores of the best epoch's model on the test split."""
     from tritune.training.loop import train
     from tritune.training.optimizer import plan_optimizer
+    from tritune.training.reduced import reduce_training
     from tritune.training.state import TrainingState
 
     settings = TrainSettings(**work["train"])
     plan = TuningPlan.from_json((folder / "plans/full/plan.json").read_text(encoding="utf-8"))
-    state = TrainingState(model, plan_optimizer(model, plan, weight_decay=settings.weight_decay))
     parts = tables(folder)
+    objective, device = objective_named("token_labels"), next(model.parameters()).device
+    reduced = reduce_training(
+        model,
+        plan,
+        parts["train"],
+        parts["validation"],
+        objective=objective,
+        compute=ComputeSettings(threads=work["threads"]),
+        pad_token_id=info.pad_token_id,
+        memos=folder / "memos",
+    )
+    state = TrainingState(model, plan_optimizer(model, plan, weight_decay=settings.weight_decay))
     score = {
         name: scorer(
             Split(name, folder / f"data/tokens/{name}.arrow", folder / f"data/ingested/{name}.parquet"), info
         )
         for name in ("validation", "test")
     }
-    objective, device = objective_named("token_labels"), next(model.parameters()).device
     for _ in train(
         state,
         plan,
-        parts["train"],
-        parts["validation"],
+        reduced.training,
+        reduced.validation,
         objective=objective,
         settings=settings,
         monitor="entity_f1",
@@ -70,6 +81,7 @@ def train_with_ours(model: Any, folder: Path, info: TokensInfo, work: dict[str, 
         score=score["validation"],
     ):
         pass
+    reduced.undo(state, plan, settings=settings)
     outputs = model_outputs(
         model, parts["test"], objective=objective, pad_token_id=info.pad_token_id, device=device
     )

@@ -28,6 +28,7 @@ from tritune.task.question_answering.score import scorer
 from tritune.tokens import TokensInfo, read_tokens, read_tokens_info
 from tritune.training.loop import train
 from tritune.training.optimizer import plan_optimizer
+from tritune.training.reduced import reduce_training
 from tritune.training.state import TrainingState
 
 
@@ -62,13 +63,23 @@ def by_us(
     settings = TrainSettings(**work["train"])
     plan = TuningPlan.from_json((folder / "plans/full/plan.json").read_text(encoding="utf-8"))
     splits = {name: split_of(folder, name) for name in ("validation", "test")}
-    state = TrainingState(model, plan_optimizer(model, plan, weight_decay=settings.weight_decay))
     started = time.monotonic()
-    for _ in train(
-        state,
+    reduced = reduce_training(
+        model,
         plan,
         read_tokens(folder / "data/tokens/train.arrow"),
         read_tokens(splits["validation"].tokens),
+        objective=objective,
+        compute=ComputeSettings(threads=work["threads"]),
+        pad_token_id=info.pad_token_id,
+        memos=folder / "memos",
+    )
+    state = TrainingState(model, plan_optimizer(model, plan, weight_decay=settings.weight_decay))
+    for _ in train(
+        state,
+        plan,
+        reduced.training,
+        reduced.validation,
         objective=objective,
         settings=settings,
         monitor="answer_f1",
@@ -79,6 +90,7 @@ def by_us(
         score=scorer(splits["validation"], info),
     ):
         pass
+    reduced.undo(state, plan, settings=settings)
     seconds = time.monotonic() - started
     found, golds = {}, {name: read_gold(split) for name, split in splits.items()}
     for name, split in splits.items():

@@ -45,29 +45,41 @@ def main() -> None:
 
 
 def train_with_ours(model: Any, folder: Path, info: TokensInfo, work: dict[str, Any]) -> float:
-    """Train as the stage `train` does; return the seconds of the loop."""
+    """Train as the stage `train` does; return the seconds of the loop and of what makes it shorter."""
     from tritune.compute import prepare_torch
     from tritune.plan.tuning_plan import TuningPlan
     from tritune.settings.train import ComputeSettings, TrainSettings
     from tritune.training.loop import train
     from tritune.training.optimizer import plan_optimizer
+    from tritune.training.reduced import reduce_training
     from tritune.training.state import TrainingState
 
-    device = prepare_torch(ComputeSettings(threads=work["threads"]))
+    compute = ComputeSettings(threads=work["threads"])
+    device, objective = prepare_torch(compute), objective_named(info.objective)
     settings = TrainSettings(
         epochs=work["epochs"], batch_size=work["batch_size"], patience=work["epochs"], monitor="accuracy"
     )
     plan = TuningPlan.from_json((folder / "plans/full/plan.json").read_text(encoding="utf-8"))
     model.to(device)
-    state = TrainingState(model, plan_optimizer(model, plan, weight_decay=settings.weight_decay))
     training, validation = splits(folder)
     started = time.monotonic()
-    for _ in train(
-        state,
+    reduced = reduce_training(
+        model,
         plan,
         training,
         validation,
-        objective=objective_named(info.objective),
+        objective=objective,
+        compute=compute,
+        pad_token_id=info.pad_token_id,
+        memos=folder / "memos",
+    )
+    state = TrainingState(model, plan_optimizer(model, plan, weight_decay=settings.weight_decay))
+    for _ in train(
+        state,
+        plan,
+        reduced.training,
+        reduced.validation,
+        objective=objective,
         settings=settings,
         monitor="accuracy",
         precision="fp32",
@@ -77,6 +89,7 @@ def train_with_ours(model: Any, folder: Path, info: TokensInfo, work: dict[str, 
         score=lambda outputs: classification_metrics(validation.labels, softmax(outputs.values)),
     ):
         pass
+    reduced.undo(state, plan, settings=settings)
     return time.monotonic() - started
 
 

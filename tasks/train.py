@@ -11,7 +11,6 @@ import platform
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,20 +27,17 @@ from tritune.models.finetuned import mark
 from tritune.models.load import load_model
 from tritune.objectives.named import objective_named
 from tritune.pipeline.context import StageContext
-from tritune.pipeline.locks import held
 from tritune.plan.tuning_plan import TuningPlan
 from tritune.settings.train import ComputeSettings, TrainSettings
 from tritune.task.contract import Split, task_module
-from tritune.tokens import MODEL_FILES, TokensInfo, TokenTable, read_tokens, read_tokens_info
+from tritune.tokens import MODEL_FILES, TokensInfo, read_tokens, read_tokens_info
 from tritune.training.batches import steps_per_epoch
 from tritune.training.checkpoint import checkpoint_bytes, load_checkpoint, save_checkpoint
-from tritune.training.embedding_rows import cut_embedding, left_of_unseen
 from tritune.training.loop import Moment, train
 from tritune.training.optimizer import plan_optimizer
-from tritune.training.prefix_memo import fill_memo, make_room, memo_bytes, memo_key, read_memo
 from tritune.training.progress import EpochProgress, StepProgress, seconds_left
+from tritune.training.reduced import reduce_training
 from tritune.training.state import TrainingState
-from tritune.training.stored_prefix import StoredPrefix, passing_prefix
 from tritune.training.warning_signs import training_warnings
 
 SHARE_FOR_SAVING = 0.03
@@ -82,26 +78,16 @@ def run(ctx: StageContext) -> None:
     # Decoders look for a text's last token by what the batches are padded with.
     model.config.pad_token_id = info.pad_token_id
     model.to(device)
-    cut = cut_embedding(model, plan, (training, validation))
-    if cut is not None:
-        print(
-            f"{cut.rows_kept:,} of the embedding's {cut.rows:,} rows occur in the data and learn", flush=True
-        )
-    storing = time.monotonic()
-    prefix = None
-    if compute.prefix_memo_gib:
-        prefix = passing_prefix(model, plan, training, objective=objective, pad_token_id=info.pad_token_id)
-    if prefix is not None:
-        training, validation = from_memos(
-            ctx.memos,
-            [training, validation],
-            model=model,
-            prefix=prefix,
-            info=info,
-            compute=compute,
-            device=device,
-        )
-    storing = time.monotonic() - storing
+    reduced = reduce_training(
+        model,
+        plan,
+        training,
+        validation,
+        objective=objective,
+        compute=compute,
+        pad_token_id=info.pad_token_id,
+        memos=ctx.memos,
+    )
 
     state = TrainingState(model, plan_optimizer(model, plan, weight_decay=settings.weight_decay))
     stored = load_checkpoint(ctx.scratch / "training", state)
@@ -109,14 +95,14 @@ def run(ctx: StageContext) -> None:
         ctx.notes["resumed_from_step"] = state.step
         print(f"going on from step {state.step}, where an earlier run was stopped", flush=True)
     resumed_from, seconds_before = state.step, float(stored["seconds"]) if stored else 0.0
+    seconds_before += reduced.prefix_seconds
     scoring = task_module(ctx.params["task"], "score")
     gold = Split("validation", tokens / "validation.arrow", ctx.input("data/ingested/validation.parquet"))
-    steps = settings.epochs * steps_per_epoch(training.rows, batch_size=settings.batch_size)
     moments = train(
         state,
         plan,
-        training,
-        validation,
+        reduced.training,
+        reduced.validation,
         objective=objective,
         settings=settings,
         monitor=monitor,
@@ -126,22 +112,17 @@ def run(ctx: StageContext) -> None:
         seed=seed,
         score=scoring.scorer(gold, info),
     )
-    set_up = time.monotonic() - begun - storing
-    started = time.monotonic()
+    set_up, started = time.monotonic() - begun - reduced.prefix_seconds, time.monotonic()
     rows = drive(
         moments,
         state,
         folder=ctx.scratch / "training",
         epochs=settings.epochs,
-        steps=steps,
+        steps=settings.epochs * steps_per_epoch(training.rows, batch_size=settings.batch_size),
         seconds_before=seconds_before,
     )
-    seconds = storing + time.monotonic() - started
-    if prefix is not None:
-        prefix.remove()
-    if cut is not None:
-        kept = next(int(row["step"]) for row in state.history if row["epoch"] == state.best_epoch)
-        cut.put_back(left=left_of_unseen(plan, cut.name, settings=settings, steps=kept, total=steps))
+    seconds = time.monotonic() - started
+    reduced.undo(state, plan, settings=settings)
 
     guess = scoring.guess(training, validation, info, label_smoothing=settings.label_smoothing)
     warnings = training_warnings(state.history, guess=guess)
@@ -153,7 +134,7 @@ def run(ctx: StageContext) -> None:
         seconds=seconds_before + seconds,
         setup_seconds=set_up,
         examples_per_second=rows / seconds if rows else None,
-        prefix_seconds=storing,
+        prefix_seconds=reduced.prefix_seconds,
         parameters_trainable=plan.parameters_trainable,
         steps=state.step,
         resumed_from_step=resumed_from,
@@ -166,58 +147,6 @@ def run(ctx: StageContext) -> None:
     mark(model, task=info.task, objective=info.objective, inputs=info.inputs, answering=info.answering)
     write_model(ctx.output_folder(f"checkpoints/{method}-{seed}"), model, base=base, tokens=tokens, info=info)
     write_history(ctx.output_file(f"histories/{method}-{seed}.parquet"), state, warnings=warnings)
-
-
-def from_memos(
-    folder: Path,
-    tables: list[TokenTable],
-    *,
-    model: PreTrainedModel,
-    prefix: StoredPrefix,
-    info: TokensInfo,
-    compute: ComputeSettings,
-    device: torch.device,
-) -> list[TokenTable]:
-    """Return the tables with what the frozen prefix gives for their tokens; as they are if that is too much.
-
-    Raises:
-        OSError: the disk is full or not writable.
-    """
-    sizes = [memo_bytes(table, width=prefix.width, precision=compute.precision) for table in tables]
-    budget = int(compute.prefix_memo_gib * 2**30)
-    layers = f"the {prefix.depth} lowest layers" if prefix.depth > 1 else "the lowest layer"
-    size = f"{sum(sizes) / 2**20:,.0f} MiB"
-    if sum(sizes) > budget:
-        print(
-            f"{layers} hold still, but what they give would take {size} and compute.prefix_memo_gib allows "
-            f"{compute.prefix_memo_gib:g} GiB: they run each time",
-            flush=True,
-        )
-        return tables
-    print(f"{layers} hold still and run once for all trainings; what they give takes {size}", flush=True)
-    found = []
-    for table in tables:
-        path = folder / f"{memo_key(model, prefix, table, precision=compute.precision)}.npy"
-        # Trainings side by side want the same one: the first makes it, the others wait.
-        with held(folder / "memos.lock", wait_seconds=float("inf")):
-            if (memo := read_memo(path)) is None:
-                make_room(folder, needed=sum(sizes), budget=budget)
-                printed = time.monotonic()
-                for done in fill_memo(
-                    path,
-                    model=model,
-                    prefix=prefix,
-                    table=table,
-                    pad_token_id=info.pad_token_id,
-                    device=device,
-                    precision=compute.precision,
-                ):
-                    if time.monotonic() - printed >= 10:
-                        printed = time.monotonic()
-                        print(f"{done:,} of {len(table.tokens):,} tokens have passed {layers}", flush=True)
-                memo = read_memo(path)
-        found.append(replace(table, prefix_output=memo))
-    return found
 
 
 def monitored(settings: TrainSettings, info: TokensInfo) -> str:

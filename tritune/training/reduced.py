@@ -1,0 +1,144 @@
+"""Leave out of a training the work that does not change its result.
+
+That is the rows of an embedding that nothing looks up, and running again what is frozen and gives the same
+each time.
+"""
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from transformers import PreTrainedModel
+
+from tritune.objectives.objective import Objective
+from tritune.pipeline.locks import held
+from tritune.plan.tuning_plan import TuningPlan
+from tritune.settings.train import ComputeSettings, TrainSettings
+from tritune.tokens import TokenTable
+from tritune.training.batches import steps_per_epoch
+from tritune.training.embedding_rows import CutEmbedding, cut_embedding, left_of_unseen
+from tritune.training.prefix_memo import fill_memo, make_room, memo_bytes, memo_key, read_memo
+from tritune.training.state import TrainingState
+from tritune.training.stored_prefix import StoredPrefix, passing_prefix
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+@dataclass(frozen=True)
+class ReducedTraining:
+    """What a training is driven with until `undo`."""
+
+    training: TokenTable
+    validation: TokenTable
+
+    prefix_seconds: float
+    """Taken by finding out what the frozen layers give, or by waiting for it."""
+
+    _cut: CutEmbedding | None
+    _prefix: StoredPrefix | None
+
+    def undo(self, state: TrainingState, plan: TuningPlan, *, settings: TrainSettings) -> None:
+        """Make the model whole again, as the full work would have left it.
+
+        Args:
+            state: at the end of its training.
+        """
+        if self._prefix is not None:
+            self._prefix.remove()
+        if self._cut is not None:
+            total = settings.epochs * steps_per_epoch(self.training.rows, batch_size=settings.batch_size)
+            kept = next(int(row["step"]) for row in state.history if row["epoch"] == state.best_epoch)
+            left = left_of_unseen(plan, self._cut.name, settings=settings, steps=kept, total=total)
+            self._cut.put_back(left=left)
+
+
+def reduce_training(
+    model: PreTrainedModel,
+    plan: TuningPlan,
+    training: TokenTable,
+    validation: TokenTable,
+    *,
+    objective: Objective,
+    compute: ComputeSettings,
+    pad_token_id: int,
+    memos: Path,
+) -> ReducedTraining:
+    """Change the model so that it does no needless work, and return the tables to train it with.
+
+    To be called before the optimizer is made, which holds what the model then has.
+
+    Args:
+        model: on the device that it is trained on.
+        memos: folder, shared by trainings, for what can be made again at any time.
+
+    Raises:
+        OSError: the disk is full or not writable.
+    """
+    cut = cut_embedding(model, plan, (training, validation))
+    if cut is not None:
+        print(
+            f"{cut.rows_kept:,} of the embedding's {cut.rows:,} rows occur in the data and learn", flush=True
+        )
+    started = time.monotonic()
+    prefix = None
+    if compute.prefix_memo_gib:
+        prefix = passing_prefix(model, plan, training, objective=objective, pad_token_id=pad_token_id)
+    if prefix is not None:
+        training, validation = _from_memos(
+            memos,
+            [training, validation],
+            model=model,
+            prefix=prefix,
+            pad_token_id=pad_token_id,
+            compute=compute,
+        )
+    return ReducedTraining(training, validation, time.monotonic() - started, cut, prefix)
+
+
+def _from_memos(
+    folder: Path,
+    tables: list[TokenTable],
+    *,
+    model: PreTrainedModel,
+    prefix: StoredPrefix,
+    pad_token_id: int,
+    compute: ComputeSettings,
+) -> list[TokenTable]:
+    """Return the tables with what the frozen prefix gives for their tokens, unless that is too much."""
+    device: torch.device = model.device
+    sizes = [memo_bytes(table, width=prefix.width, precision=compute.precision) for table in tables]
+    budget = int(compute.prefix_memo_gib * 2**30)
+    layers = f"the {prefix.depth} lowest layers" if prefix.depth > 1 else "the lowest layer"
+    size = f"{sum(sizes) / 2**20:,.0f} MiB"
+    if sum(sizes) > budget:
+        print(
+            f"{layers} hold still, but what they give would take {size} and compute.prefix_memo_gib allows "
+            f"{compute.prefix_memo_gib:g} GiB: they run each time",
+            flush=True,
+        )
+        return tables
+    print(f"{layers} hold still and run once for all trainings; what they give takes {size}", flush=True)
+    found = []
+    for table in tables:
+        path = folder / f"{memo_key(model, prefix, table, precision=compute.precision)}.npy"
+        # Trainings side by side want the same one: the first makes it, the others wait.
+        with held(folder / "memos.lock", wait_seconds=float("inf")):
+            if (memo := read_memo(path)) is None:
+                make_room(folder, needed=sum(sizes), budget=budget)
+                printed = time.monotonic()
+                for done in fill_memo(
+                    path,
+                    model=model,
+                    prefix=prefix,
+                    table=table,
+                    pad_token_id=pad_token_id,
+                    device=device,
+                    precision=compute.precision,
+                ):
+                    if time.monotonic() - printed >= SECONDS_BETWEEN_LINES:
+                        printed = time.monotonic()
+                        print(f"{done:,} of {len(table.tokens):,} tokens have passed {layers}", flush=True)
+                memo = read_memo(path)
+        found.append(replace(table, prefix_output=memo))
+    return found
