@@ -30,6 +30,7 @@ from tritune.settings.model import GenerateSettings
 from tritune.settings.train import ComputeSettings
 from tritune.task.contract import DECIDED, Split, task_module
 from tritune.tokens import TokensInfo, read_tokens, read_tokens_info
+from tritune.training.reduced import start_above
 from tritune.versions import installed_versions
 
 EVALUATED = ("validation", "test")
@@ -49,6 +50,7 @@ class Run:
         device: torch.device,
         compute: ComputeSettings,
         generate: GenerateSettings,
+        memos: Path,
     ) -> None:
         self.info = info
         self.model = tuned.model.to(device)
@@ -58,7 +60,8 @@ class Run:
         self._base, self._seed = base, seed
         self._untouched: PreTrainedModel | None = None
         self._objective = tuned.objective
-        self._precision = compute.precision
+        self._compute, self._memos = compute, memos
+        self._frozen_layers = tuned.frozen_layers
         self._outputs: dict[str, Outputs] = {}
 
     def outputs(self, split: Split) -> Outputs:
@@ -82,14 +85,28 @@ class Run:
         return self._objective.mean_loss(self._asked(self._untouched, split), read_tokens(split.tokens))
 
     def _asked(self, model: PreTrainedModel, split: Split) -> Outputs:
-        return model_outputs(
+        # The base's lowest layers give the same in every method that froze them, and untouched.
+        prefix, (table,) = start_above(
             model,
-            read_tokens(split.tokens),
+            self._frozen_layers,
+            [read_tokens(split.tokens)],
             objective=self._objective,
+            compute=self._compute,
             pad_token_id=self.info.pad_token_id,
-            device=self.device,
-            precision=self._precision,
+            memos=self._memos,
         )
+        try:
+            return model_outputs(
+                model,
+                table,
+                objective=self._objective,
+                pad_token_id=self.info.pad_token_id,
+                device=self.device,
+                precision=self._compute.precision,
+            )
+        finally:
+            if prefix is not None:
+                prefix.remove()
 
 
 def run(ctx: StageContext) -> None:
@@ -133,6 +150,7 @@ def run(ctx: StageContext) -> None:
         device=device,
         compute=compute,
         generate=generate,
+        memos=ctx.memos,
     )
 
     started = time.monotonic()

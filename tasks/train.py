@@ -38,6 +38,7 @@ from tritune.training.optimizer import plan_optimizer
 from tritune.training.progress import EpochProgress, StepProgress, seconds_left
 from tritune.training.reduced import reduce_training
 from tritune.training.state import TrainingState
+from tritune.training.stored_prefix import frozen_depth
 from tritune.training.warning_signs import training_warnings
 
 SHARE_FOR_SAVING = 0.03
@@ -144,7 +145,14 @@ def run(ctx: StageContext) -> None:
     )
     if device.type == "cuda":
         ctx.measurements["peak_gpu_memory_bytes"] = torch.cuda.max_memory_allocated()
-    mark(model, task=info.task, objective=info.objective, inputs=info.inputs, answering=info.answering)
+    mark(
+        model,
+        task=info.task,
+        objective=info.objective,
+        inputs=info.inputs,
+        answering=info.answering,
+        frozen_layers=frozen_depth(model, plan),
+    )
     write_model(ctx.output_folder(f"checkpoints/{method}-{seed}"), model, base=base, tokens=tokens, info=info)
     write_history(ctx.output_file(f"histories/{method}-{seed}.parquet"), state, warnings=warnings)
 

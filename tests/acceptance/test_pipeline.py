@@ -66,6 +66,13 @@ def test_registration_leaves_branch_index_and_work_tree_alone(ran):
     assert "?? dvc.lock" in changed
 
 
+def test_training_and_evaluation_share_what_the_frozen_layers_give(ran):
+    # Of the three methods one freezes layers; its evaluation finds the validation texts done.
+    assert len(list((ran.folder / ".dvc/tmp/tritune/memos").glob("*.npy"))) == 3
+    config = json.loads((ran.folder / "checkpoints/partial-13/config.json").read_text())
+    assert config["tritune"]["frozen_layers"] == 2
+
+
 def test_the_run_of_a_ready_configuration_is_entered_into_the_docs(ran):
     refused = ran.run(sys.executable, "-m", "benchmarks.record")
     assert refused.returncode == 2

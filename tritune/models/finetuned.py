@@ -27,6 +27,9 @@ class FineTuned:
     labels: list[str]
     """By id; empty where the task has none."""
 
+    frozen_layers: int
+    """How many of the lowest layers are the base's, with all that is below them."""
+
 
 def mark(
     model: PreTrainedModel,
@@ -35,6 +38,7 @@ def mark(
     objective: str,
     inputs: Sequence[str],
     answering: Mapping[str, Any],
+    frozen_layers: int = 0,
 ) -> None:
     """Write into a model's config what it was trained for, so that its folder says so."""
     model.config.tritune = {
@@ -42,6 +46,7 @@ def mark(
         "objective": objective,
         "inputs": list(inputs),
         "answering": dict(answering),
+        "frozen_layers": frozen_layers,
     }
 
 
@@ -76,4 +81,5 @@ def load_finetuned(folder: Path) -> FineTuned:
             "models/selected, which `tritune run` writes"
         )
     model.eval()
-    return FineTuned(model, said.task, objective, labels)
+    frozen = int(getattr(model.config, "tritune", {}).get("frozen_layers", 0))
+    return FineTuned(model, said.task, objective, labels, frozen)

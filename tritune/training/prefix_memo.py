@@ -5,6 +5,7 @@ that it depends on, and the oldest go when a new one needs their place.
 """
 
 import hashlib
+import json
 import os
 import platform
 from collections.abc import Iterator
@@ -24,6 +25,9 @@ from tritune.training.stored_prefix import StoredPrefix
 TOKENS_AT_ONCE = 8192
 """Of a batch in filling, padding counted."""
 
+NAMES_ONLY = ("_name_or_path", "architectures", "id2label", "label2id", "transformers_version", "tritune")
+"""Of a config: what a fine-tuned model's has otherwise than its base's, and no layer reads."""
+
 Precision = Literal["fp32", "bf16"]
 
 
@@ -38,7 +42,8 @@ def memo_key(model: PreTrainedModel, prefix: StoredPrefix, table: TokenTable, *,
     facts = [prefix.depth, precision, torch.get_num_threads(), torch.__version__, transformers.__version__]
     facts += [platform.machine(), torch.backends.cpu.get_cpu_capability(), TOKENS_AT_ONCE]
     digest.update(repr(facts).encode())
-    digest.update(model.config.to_json_string().encode())
+    config = {key: value for key, value in model.config.to_dict().items() if key not in NAMES_ONLY}
+    digest.update(json.dumps(config, sort_keys=True, default=str).encode())
     for tensor in prefix.tensors:
         digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).data)
     for array in (table.tokens, table.offsets, table.token_types):

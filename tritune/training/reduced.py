@@ -20,7 +20,7 @@ from tritune.training.batches import steps_per_epoch
 from tritune.training.embedding_rows import CutEmbedding, cut_embedding, left_of_unseen
 from tritune.training.prefix_memo import fill_memo, make_room, memo_bytes, memo_key, read_memo
 from tritune.training.state import TrainingState
-from tritune.training.stored_prefix import StoredPrefix, passing_prefix
+from tritune.training.stored_prefix import StoredPrefix, frozen_depth, passing_prefix
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -81,31 +81,45 @@ def reduce_training(
             f"{cut.rows_kept:,} of the embedding's {cut.rows:,} rows occur in the data and learn", flush=True
         )
     started = time.monotonic()
-    prefix = None
-    if compute.prefix_memo_gib:
-        prefix = passing_prefix(model, plan, training, objective=objective, pad_token_id=pad_token_id)
-    if prefix is not None:
-        training, validation = _from_memos(
-            memos,
-            [training, validation],
-            model=model,
-            prefix=prefix,
-            pad_token_id=pad_token_id,
-            compute=compute,
-        )
+    prefix, (training, validation) = start_above(
+        model,
+        frozen_depth(model, plan),
+        [training, validation],
+        objective=objective,
+        compute=compute,
+        pad_token_id=pad_token_id,
+        memos=memos,
+    )
     return ReducedTraining(training, validation, time.monotonic() - started, cut, prefix)
 
 
-def _from_memos(
-    folder: Path,
+def start_above(
+    model: PreTrainedModel,
+    depth: int,
     tables: list[TokenTable],
     *,
-    model: PreTrainedModel,
-    prefix: StoredPrefix,
-    pad_token_id: int,
+    objective: Objective,
     compute: ComputeSettings,
-) -> list[TokenTable]:
-    """Return the tables with what the frozen prefix gives for their tokens, unless that is too much."""
+    pad_token_id: int,
+    memos: Path,
+) -> tuple[StoredPrefix | None, list[TokenTable]]:
+    """Return the tables with what the lowest layers give for their tokens, and these layers' hooks.
+
+    None and the tables as they are, where there are no such layers, the model can't do it, or there is no
+    place for it.
+
+    Args:
+        depth: layers that give the same each time: frozen, or of a model that does not learn now.
+        tables: the first has a row.
+
+    Raises:
+        OSError: the disk is full or not writable.
+    """
+    if not depth or not compute.prefix_memo_gib:
+        return None, tables
+    prefix = passing_prefix(model, depth, tables[0], objective=objective, pad_token_id=pad_token_id)
+    if prefix is None:
+        return None, tables
     device: torch.device = model.device
     sizes = [memo_bytes(table, width=prefix.width, precision=compute.precision) for table in tables]
     budget = int(compute.prefix_memo_gib * 2**30)
@@ -117,15 +131,16 @@ def _from_memos(
             f"{compute.prefix_memo_gib:g} GiB: they run each time",
             flush=True,
         )
-        return tables
+        prefix.remove()
+        return None, tables
     print(f"{layers} hold still and run once for all trainings; what they give takes {size}", flush=True)
     found = []
     for table in tables:
-        path = folder / f"{memo_key(model, prefix, table, precision=compute.precision)}.npy"
+        path = memos / f"{memo_key(model, prefix, table, precision=compute.precision)}.npy"
         # Trainings side by side want the same one: the first makes it, the others wait.
-        with held(folder / "memos.lock", wait_seconds=float("inf")):
+        with held(memos / "memos.lock", wait_seconds=float("inf")):
             if (memo := read_memo(path)) is None:
-                make_room(folder, needed=sum(sizes), budget=budget)
+                make_room(memos, needed=sum(sizes), budget=budget)
                 printed = time.monotonic()
                 for done in fill_memo(
                     path,
@@ -141,4 +156,4 @@ def _from_memos(
                         print(f"{done:,} of {len(table.tokens):,} tokens have passed {layers}", flush=True)
                 memo = read_memo(path)
         found.append(replace(table, prefix_output=memo))
-    return found
+    return prefix, found

@@ -36,17 +36,18 @@ def frozen_depth(model: PreTrainedModel, plan: TuningPlan) -> int:
 
 
 def passing_prefix(
-    model: PreTrainedModel, plan: TuningPlan, table: TokenTable, *, objective: Objective, pad_token_id: int
+    model: PreTrainedModel, depth: int, table: TokenTable, *, objective: Objective, pad_token_id: int
 ) -> "StoredPrefix | None":
-    """Return the model's frozen prefix, hooks in place; None where there is none, or it can't be used.
+    """Return the model's lowest layers, hooks in place; None where that is none, or it can't be done.
 
     It can where each layer is called once and hands hidden states alone to the next, and where the model then
     gives what it gives as a whole: both are tried on two rows, in full precision.
 
     Args:
+        depth: how many layers; see `frozen_depth`.
         table: has rows of the kind that the model will be given.
     """
-    layers = layer_modules(model)[: frozen_depth(model, plan)]
+    layers = layer_modules(model)[:depth]
     if not layers or table.rows == 0:
         return None
     device = next(model.parameters()).device

@@ -79,7 +79,11 @@ def test_a_model_gives_the_same_from_there(kit, tmp_path, name, depth):
     with torch.no_grad():
         expected = SINGLE.outputs(model, collate(table, rows, pad_token_id=0))
         prefix = passing_prefix(
-            model, kit.plan_for(model, frozen=low(model, depth)), table, objective=SINGLE, pad_token_id=0
+            model,
+            frozen_depth(model, kit.plan_for(model, frozen=low(model, depth))),
+            table,
+            objective=SINGLE,
+            pad_token_id=0,
         )
         assert prefix.depth == depth
         batch = collate(remembered(table, tmp_path, model=model, prefix=prefix), rows, pad_token_id=0)
@@ -102,7 +106,9 @@ def trained(kit, tmp_path, *, stores: bool, precision: str = "fp32", **settings)
     plan = kit.plan_for(model, frozen=low(model, 2), lr=5e-3)
     run = kit.Run(model, plan, precision=precision, **settings)
     if stores:
-        prefix = passing_prefix(model, plan, run.training, objective=SINGLE, pad_token_id=0)
+        prefix = passing_prefix(
+            model, frozen_depth(model, plan), run.training, objective=SINGLE, pad_token_id=0
+        )
         same = {"model": model, "prefix": prefix, "precision": precision}
         run.training = remembered(run.training, tmp_path, **same)
         run.validation = remembered(run.validation, tmp_path, **same)
@@ -135,7 +141,7 @@ def test_a_memo_is_known_by_all_that_it_depends_on(kit):
                 dict(model.named_parameters())[change].add_(1)
         table = kit.token_table(20, seed=seed)
         plan = kit.plan_for(model, frozen=low(model, depth))
-        prefix = passing_prefix(model, plan, table, objective=SINGLE, pad_token_id=0)
+        prefix = passing_prefix(model, frozen_depth(model, plan), table, objective=SINGLE, pad_token_id=0)
         return memo_key(model, prefix, table, precision=precision)
 
     assert key() == key()
@@ -154,14 +160,19 @@ def test_a_memo_is_known_by_all_that_it_depends_on(kit):
 def test_no_prefix_where_the_lowest_learns_or_layers_are_shared(kit):
     table = kit.token_table(20)
     model = tiny("bert")
-    assert passing_prefix(model, kit.plan_for(model), table, objective=SINGLE, pad_token_id=0) is None
+    assert (
+        passing_prefix(
+            model, frozen_depth(model, kit.plan_for(model)), table, objective=SINGLE, pad_token_id=0
+        )
+        is None
+    )
     only_first = kit.plan_for(model, frozen=lambda name: "layer.0." in name)
     assert frozen_depth(model, only_first) == 0
     albert = transformers.AlbertForSequenceClassification(
         transformers.AlbertConfig(**SIZES, **BERT, embedding_size=16)
     )
     plan = kit.plan_for(albert, frozen=lambda name: not name.startswith("classifier"))
-    assert passing_prefix(albert, plan, table, objective=SINGLE, pad_token_id=0) is None
+    assert passing_prefix(albert, frozen_depth(albert, plan), table, objective=SINGLE, pad_token_id=0) is None
 
 
 def test_layers_that_hand_on_more_than_hidden_states_run_as_ever(kit):
@@ -179,7 +190,7 @@ def test_layers_that_hand_on_more_than_hidden_states_run_as_ever(kit):
     )
     plan = kit.plan_for(t5, frozen=low(t5, 1))
     table = kit.token_table(20)
-    assert passing_prefix(t5, plan, table, objective=SINGLE, pad_token_id=0) is None
+    assert passing_prefix(t5, frozen_depth(t5, plan), table, objective=SINGLE, pad_token_id=0) is None
 
 
 def test_the_memos_unused_for_longest_make_room(tmp_path):
