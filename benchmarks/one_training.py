@@ -7,6 +7,7 @@ STARTED = time.monotonic()
 import json  # noqa: E402 - the clock starts before the imports, which belong to the set-up
 import resource  # noqa: E402
 import sys  # noqa: E402
+import tempfile  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
@@ -16,6 +17,7 @@ from tritune.inference import model_outputs  # noqa: E402
 from tritune.metrics.classification import classification_metrics, softmax  # noqa: E402
 from tritune.models.load import load_model  # noqa: E402
 from tritune.objectives.named import objective_named  # noqa: E402
+from tritune.plan.tuning_plan import TuningPlan  # noqa: E402
 from tritune.tokens import TokensInfo, TokenTable, read_tokens, read_tokens_info  # noqa: E402
 
 
@@ -24,8 +26,11 @@ def main() -> None:
     torch.set_num_threads(work["threads"])
     info = read_tokens_info(folder / "data/tokens")
     model, _ = load_model(folder / "base", objective="single_label", labels=info.labels, seed=work["seed"])
-    train = {"tritune": train_with_ours, "trainer": train_with_trainer}[name]
-    seconds = train(model, folder, info, work)
+    plan = TuningPlan.from_json((folder / f"plans/{work['method']}/plan.json").read_text(encoding="utf-8"))
+    if name == "tritune":
+        seconds = train_with_ours(model, plan, folder, info, work)
+    else:
+        seconds = train_with_trainer(model, plan, folder, work, at_its_best=name == "trainer_at_best")
     with_setup = time.monotonic() - STARTED
     # Before the test split is run, so that it says what training needs.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
@@ -44,10 +49,11 @@ def main() -> None:
     print(json.dumps(result))
 
 
-def train_with_ours(model: Any, folder: Path, info: TokensInfo, work: dict[str, Any]) -> float:
+def train_with_ours(
+    model: Any, plan: TuningPlan, folder: Path, info: TokensInfo, work: dict[str, Any]
+) -> float:
     """Train as the stage `train` does; return the seconds of the loop and of what makes it shorter."""
     from tritune.compute import prepare_torch
-    from tritune.plan.tuning_plan import TuningPlan
     from tritune.settings.train import ComputeSettings, TrainSettings
     from tritune.training.loop import train
     from tritune.training.optimizer import plan_optimizer
@@ -59,9 +65,9 @@ def train_with_ours(model: Any, folder: Path, info: TokensInfo, work: dict[str, 
     settings = TrainSettings(
         epochs=work["epochs"], batch_size=work["batch_size"], patience=work["epochs"], monitor="accuracy"
     )
-    plan = TuningPlan.from_json((folder / "plans/full/plan.json").read_text(encoding="utf-8"))
     model.to(device)
     training, validation = splits(folder)
+    memos = tempfile.mkdtemp(dir=folder)  # its own: what the frozen layers give is part of what it costs
     started = time.monotonic()
     reduced = reduce_training(
         model,
@@ -71,7 +77,7 @@ def train_with_ours(model: Any, folder: Path, info: TokensInfo, work: dict[str, 
         objective=objective,
         compute=compute,
         pad_token_id=info.pad_token_id,
-        memos=folder / "memos",
+        memos=Path(memos),
     )
     state = TrainingState(model, plan_optimizer(model, plan, weight_decay=settings.weight_decay))
     for _ in train(
@@ -93,21 +99,36 @@ def train_with_ours(model: Any, folder: Path, info: TokensInfo, work: dict[str, 
     return time.monotonic() - started
 
 
-def train_with_trainer(model: Any, folder: Path, info: TokensInfo, work: dict[str, Any]) -> float:  # noqa: ARG001
-    """Train with Trainer, dynamic padding and its defaults; return the seconds of `trainer.train()`."""
+def train_with_trainer(
+    model: Any, plan: TuningPlan, folder: Path, work: dict[str, Any], *, at_its_best: bool
+) -> float:
+    """Train with Trainer and dynamic padding; return the seconds of `trainer.train()`.
+
+    Args:
+        at_its_best: with batches of rows of similar length, which Trainer does not do unless it is told to.
+    """
     from datasets import Dataset
     from transformers import AutoTokenizer, DataCollatorWithPadding, Trainer, TrainingArguments
+
+    from tritune.training.optimizer import plan_optimizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder / "base", local_files_only=True)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     training, validation = (as_dataset(Dataset, table) for table in splits(folder))
+    rates = {group.lr for group in plan.groups if group.lr is not None}
+    learning = {name for group in plan.groups if group.lr is not None for name in group.tensors}
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name in learning)
+    # Trainer's own optimizer has one rate for all.
+    optimizer = plan_optimizer(model, plan, weight_decay=0.01) if len(rates) > 1 else None
     settings = TrainingArguments(
         output_dir=str(folder / "trainer"),
         num_train_epochs=work["epochs"],
         per_device_train_batch_size=work["batch_size"],
         per_device_eval_batch_size=work["batch_size"],
-        learning_rate=work["lr"],
+        learning_rate=max(rates),
+        train_sampling_strategy="group_by_length" if at_its_best else "random",
         lr_scheduler_type="linear",
         warmup_steps=0.1,
         weight_decay=0.01,
@@ -123,6 +144,7 @@ def train_with_trainer(model: Any, folder: Path, info: TokensInfo, work: dict[st
         args=settings,
         train_dataset=training,
         eval_dataset=validation,
+        optimizers=(optimizer, None),
         data_collator=DataCollatorWithPadding(tokenizer),
         compute_metrics=lambda answer: classification_metrics(answer.label_ids, softmax(answer.predictions)),
     )

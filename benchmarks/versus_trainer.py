@@ -2,11 +2,12 @@
 
     python -m benchmarks.versus_trainer --rows 2000 --repeats 3 --epochs 3
 
-Both start from the same base model with the same new head, on the same tokens, with the same epochs, batch
-size, threads, peak learning rate, schedule, weight decay, clipping and seed, and both evaluate on the
-validation split after each epoch. Everything else of Trainer is at its defaults, saving and reporting off.
+For each method all start from the same base model with the same new head, on the same tokens, with the same
+frozen part, epochs, batch size, threads, peak learning rates, schedule, weight decay, clipping and seed, and
+evaluate on the validation split after each epoch. Everything else of Trainer is at its defaults, saving and
+reporting off; once more at its best, with batches of rows of similar length (its fused AdamW is its default).
 The rows are the demo's, in more languages (benchmarks/topics.py), or your own by --data.
-Each training has a process of its own; the two take turns, and who goes first alternates.
+Each training has a process of its own; they take turns, and who goes first alternates.
 """
 
 import argparse
@@ -33,7 +34,14 @@ ROOT = Path(__file__).parents[1]
 CORPUS = "package:chatterbot_corpus/data"
 CORPUS_SETTINGS = {"min_rows_per_class": 60, "rare_classes": "drop"}
 """As in the demo: a topic with a handful of utterances is no class to learn."""
-NAMES = {"tritune": "this project", "trainer": "transformers' Trainer"}
+NAMES = {
+    "tritune": "this project",
+    "trainer": "Trainer, defaults",
+    "trainer_at_best": "Trainer at its best",
+}
+METHODS = ("full", "partial", "adaptive")
+FIGURES = ("seconds", "seconds_with_setup", "peak_memory_bytes", "accuracy", "macro_f1")
+COSTS = FIGURES[:3]
 
 
 def main() -> None:
@@ -47,13 +55,19 @@ def main() -> None:
         if counts["train"] < options.rows:
             print("(all there are; for a larger sample name a larger file by --data)", flush=True)
         runs: list[dict[str, Any]] = []
-        for repeat in range(options.repeats):
-            order = ["tritune", "trainer"] if repeat % 2 == 0 else ["trainer", "tritune"]
-            for name in order:
-                result = {"name": name, "repeat": repeat, **train_once(Path(folder), name, options)}
+        turns = [(repeat, method) for repeat in range(options.repeats) for method in options.methods]
+        for repeat, method in turns:
+            order = list(NAMES)
+            for name in order[repeat % 3 :] + order[: repeat % 3]:
+                result = {
+                    "name": name,
+                    "method": method,
+                    "repeat": repeat,
+                    **train_once(Path(folder), name, method, options),
+                }
                 runs.append(result)
                 print(
-                    f"repeat {repeat + 1}/{options.repeats}  {NAMES[name]}: "
+                    f"repeat {repeat + 1}/{options.repeats}  {method}, {NAMES[name]}: "
                     f"{result['seconds']:.1f} s training, "
                     f"{result['seconds_with_setup']:.1f} s with set-up, "
                     f"{result['peak_memory_bytes'] / 2**20:.0f} MiB, test accuracy {result['accuracy']:.3f}",
@@ -79,7 +93,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=3, help="of each training (default: %(default)s)")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (default: all)")
-    parser.add_argument("--lr", type=float, default=5e-4, help="peak learning rate (default: %(default)s)")
+    parser.add_argument(
+        "--methods", nargs="+", choices=METHODS, default=METHODS, help="as in params.yaml (default: all)"
+    )
+    parser.add_argument("--lr", type=float, help="peak learning rate (default: as in params.yaml)")
     parser.add_argument("--seed", type=int, default=13)
     parser.add_argument("--data", help="csv, tsv, jsonl, parquet or folder (default: the corpus of the demo)")
     parser.add_argument("--text", default="text", help="column of --data that holds the text")
@@ -117,13 +134,15 @@ def prepare_work(folder: Path, options: argparse.Namespace) -> dict[str, int]:
         ["data/tokens"],
         {**task, "tokenize": params["tokenize"]},
     )
-    stage(
-        prepare,
-        ["base", "data/tokens"],
-        ["plans/full"],
-        {**task, "method.full": {"kind": "full", "lr": options.lr}},
-        item={"method": "full"},
-    )
+    for method in options.methods:
+        settings = {**params["method"][method], **({"lr": options.lr} if options.lr else {})}
+        stage(
+            prepare,
+            ["base", "data/tokens"],
+            [f"plans/{method}"],
+            {**task, f"method.{method}": settings},
+            item={"method": method},
+        )
     counts: dict[str, int] = json.loads(Path("data/tokens/tokens.json").read_text("utf-8"))["rows"]
     return counts
 
@@ -166,9 +185,10 @@ def sample_rows(path: Path, rows: int, *, seed: int) -> None:
         pq.write_table(table.take(pa.array(np.sort(chosen))), path)
 
 
-def train_once(folder: Path, name: str, options: argparse.Namespace) -> dict[str, Any]:
+def train_once(folder: Path, name: str, method: str, options: argparse.Namespace) -> dict[str, Any]:
     """Train in a process of its own and return what it measured."""
-    work = {key: getattr(options, key) for key in ("epochs", "batch_size", "threads", "lr", "seed")}
+    work = {key: getattr(options, key) for key in ("epochs", "batch_size", "threads", "seed")}
+    work["method"] = method
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.one_training", name, str(folder), json.dumps(work)],
         cwd=ROOT,
@@ -190,12 +210,7 @@ def train_once(folder: Path, name: str, options: argparse.Namespace) -> dict[str
 def summary(
     runs: list[dict[str, Any]], options: argparse.Namespace, counts: dict[str, int]
 ) -> dict[str, Any]:
-    """Return medians, and the ratio of each pair of neighbours in time."""
-    of = {name: [run for run in runs if run["name"] == name] for name in NAMES}
-    ratios = {
-        key: [b[key] / a[key] for a, b in zip(of["tritune"], of["trainer"], strict=True)]
-        for key in ("seconds", "seconds_with_setup", "peak_memory_bytes")
-    }
+    """Return medians, and how much Trainer costs of what we cost, taken within each repeat."""
     return {
         "work": {
             "rows": counts,
@@ -210,77 +225,100 @@ def summary(
         "machine": {"processor": platform.machine(), "cores": os.cpu_count()},
         "versions": {name: version(name) for name in ("torch", "transformers", "accelerate")},
         "runs": runs,
-        "median": {
-            name: {
-                key: statistics.median(run[key] for run in of[name])
-                for key in ("seconds", "seconds_with_setup", "peak_memory_bytes", "accuracy", "macro_f1")
-            }
-            for name in NAMES
+        "methods": {
+            method: method_summary([run for run in runs if run["method"] == method])
+            for method in dict.fromkeys(run["method"] for run in runs)
         },
-        "trainer_over_tritune": {
-            key: {"median": statistics.median(values), "min": min(values), "max": max(values)}
-            for key, values in ratios.items()
+    }
+
+
+def method_summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the medians of each contender, and the ratios of the others to us."""
+    of = {
+        name: sorted((run for run in runs if run["name"] == name), key=lambda run: run["repeat"])
+        for name in NAMES
+    }
+    ratios = {
+        name: {key: [b[key] / a[key] for a, b in zip(of["tritune"], of[name], strict=True)] for key in COSTS}
+        for name in NAMES
+        if name != "tritune"
+    }
+    return {
+        "median": {
+            name: {key: statistics.median(run[key] for run in runs_of) for key in FIGURES}
+            for name, runs_of in of.items()
+        },
+        "over_tritune": {
+            name: {
+                key: {"median": statistics.median(values), "min": min(values), "max": max(values)}
+                for key, values in costs.items()
+            }
+            for name, costs in ratios.items()
         },
     }
 
 
 def markdown(report: dict[str, Any]) -> str:
     """Return the table for people."""
-    work, median, ratio = report["work"], report["median"], report["trainer_over_tritune"]
-
-    def row(title: str, key: str, form: str, scale: float = 1.0) -> str:
-        cells = [format(median[name][key] / scale, form) for name in NAMES]
-        if key in ratio:
-            r = ratio[key]
-            cells.append(f"{r['median']:.2f} ({r['min']:.2f} - {r['max']:.2f})")
-        else:
-            cells.append("")
-        return f"| {title} | {' | '.join(cells)} |"
-
+    work = report["work"]
     lines = [
         "# Training against transformers' Trainer",
         "",
         f"{work['rows']['train']} training rows ({work['data']}), {work['epochs']} epochs, batches of "
-        f"{work['batch_size']}, {work['threads']} threads, {work['repeats']} paired repeats in alternating "
-        "order; our model is the best epoch's, Trainer's the last epoch's; "
+        f"{work['batch_size']}, {work['threads']} threads, {work['repeats']} paired repeats in changing "
+        "order, medians; our model is the best epoch's, Trainer's the last epoch's; at its best Trainer "
+        "makes batches of rows of similar length; "
         f"{', '.join(f'{name} {value}' for name, value in sorted(report['versions'].items()))}; "
         f"{report['machine']['cores']} cores. Made by `make bench`.",
         "",
-        f"| | {' | '.join(NAMES.values())} | Trainer / ours: median (min - max) |",
-        "|---|---|---|---|",
-        row("seconds, training only", "seconds", ".1f"),
-        row("seconds, with set-up", "seconds_with_setup", ".1f"),
-        row("peak memory, MiB", "peak_memory_bytes", ".0f", 2**20),
-        row("test accuracy", "accuracy", ".3f"),
-        row("test macro F1", "macro_f1", ".3f"),
-        "",
-        verdict(report),
+        "| method | by | seconds, training only | times ours (min - max) | seconds, with set-up "
+        "| peak memory, MiB | times ours (min - max) | test accuracy | test macro F1 |",
+        f"|{'---|' * 9}",
     ]
-    return "\n".join(lines) + "\n"
+    for method, content in report["methods"].items():
+        for name, median in content["median"].items():
+            ratio = content["over_tritune"].get(name)
+            cells = [
+                method,
+                NAMES[name],
+                f"{median['seconds']:.1f}",
+                spread(ratio["seconds"]) if ratio else "",
+                f"{median['seconds_with_setup']:.1f}",
+                f"{median['peak_memory_bytes'] / 2**20:.0f}",
+                spread(ratio["peak_memory_bytes"]) if ratio else "",
+                f"{median['accuracy']:.3f}",
+                f"{median['macro_f1']:.3f}",
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, "", verdict(report)]) + "\n"
+
+
+def spread(ratio: dict[str, float]) -> str:
+    return f"{ratio['median']:.2f} ({ratio['min']:.2f} - {ratio['max']:.2f})"
 
 
 def verdict(report: dict[str, Any]) -> str:
     """Return one sentence that names every figure in which the median of ours is the worse one."""
-    costs = {
-        "seconds": "training seconds",
-        "seconds_with_setup": "seconds with set-up",
-        "peak_memory_bytes": "peak memory",
-    }
+    costs = dict(zip(COSTS, ("training seconds", "seconds with set-up", "peak memory"), strict=True))
     scores = {"accuracy": "test accuracy", "macro_f1": "test macro F1"}
-    ours, theirs = (report["median"][name] for name in NAMES)
-    behind = [
-        f"{title} (Trainer takes {report['trainer_over_tritune'][key]['median']:.2f} of ours)"
-        for key, title in costs.items()
-        if report["trainer_over_tritune"][key]["median"] < 1
-    ]
-    behind += [
-        f"{title} ({ours[key]:.3f} against {theirs[key]:.3f})"
-        for key, title in scores.items()
-        if ours[key] < theirs[key]
-    ]
+    behind = []
+    for method, content in report["methods"].items():
+        ours = content["median"]["tritune"]
+        for name, ratios in content["over_tritune"].items():
+            theirs = content["median"][name]
+            behind += [
+                f"{method}: {title} ({NAMES[name]} takes {ratios[key]['median']:.2f} of ours)"
+                for key, title in costs.items()
+                if ratios[key]["median"] < 1
+            ]
+            behind += [
+                f"{method}: {title} ({ours[key]:.3f} against {theirs[key]:.3f} of {NAMES[name]})"
+                for key, title in scores.items()
+                if ours[key] < theirs[key]
+            ]
     if not behind:
         return "This project is behind Trainer in none of these figures."
-    return f"This project is behind Trainer in {', '.join(behind)}."
+    return f"This project is behind Trainer in {'; '.join(behind)}."
 
 
 if __name__ == "__main__":
