@@ -70,7 +70,8 @@ def by_us(
         read_tokens(folder / "data/tokens/train.arrow"),
         read_tokens(splits["validation"].tokens),
         objective=objective,
-        compute=ComputeSettings(threads=work["threads"]),
+        precision="fp32",
+        memo_gib=ComputeSettings().prefix_memo_gib,
         pad_token_id=info.pad_token_id,
         memos=folder / "memos",
     )

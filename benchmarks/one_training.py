@@ -75,7 +75,8 @@ def train_with_ours(
         training,
         validation,
         objective=objective,
-        compute=compute,
+        precision="fp32",
+        memo_gib=compute.prefix_memo_gib,
         pad_token_id=info.pad_token_id,
         memos=Path(memos),
     )

@@ -18,7 +18,7 @@ import torch
 from transformers import PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
-from tritune.compute import prepare_torch
+from tritune.compute import chosen_precision, prepare_torch
 from tritune.errors import InputError
 from tritune.inference import model_outputs
 from tritune.metrics.catalogue import main_metric, metric_title, metrics_of
@@ -60,7 +60,8 @@ class Run:
         self._base, self._seed = base, seed
         self._untouched: PreTrainedModel | None = None
         self._objective = tuned.objective
-        self._compute, self._memos = compute, memos
+        self._precision = chosen_precision(compute, device)
+        self._memo_gib, self._memos = compute.prefix_memo_gib, memos
         self._frozen_layers = tuned.frozen_layers
         self._outputs: dict[str, Outputs] = {}
 
@@ -91,7 +92,8 @@ class Run:
             self._frozen_layers,
             [read_tokens(split.tokens)],
             objective=self._objective,
-            compute=self._compute,
+            precision=self._precision,
+            memo_gib=self._memo_gib,
             pad_token_id=self.info.pad_token_id,
             memos=self._memos,
         )
@@ -102,7 +104,7 @@ class Run:
                 objective=self._objective,
                 pad_token_id=self.info.pad_token_id,
                 device=self.device,
-                precision=self._compute.precision,
+                precision=self._precision,
             )
         finally:
             if prefix is not None:
@@ -178,7 +180,8 @@ def run(ctx: StageContext) -> None:
         write_json(folder / "floor.json", asdict(evaluation.floor))
     if evaluation.decided:
         write_json(folder / DECIDED, evaluation.decided)
-    write_json(folder / "made_with.json", {"compute": compute.model_dump(), "versions": installed_versions()})
+    made_with = {**compute.model_dump(), "precision": chosen_precision(compute, device)}
+    write_json(folder / "made_with.json", {"compute": made_with, "versions": installed_versions()})
     write_json(ctx.output_file(f"metrics/{name}.json"), scores)
     main = main_metric(info.task, objective=info.objective)
     for split, values in scores.items():

@@ -20,7 +20,7 @@ import torch
 from transformers import PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
-from tritune.compute import prepare_torch
+from tritune.compute import chosen_precision, prepare_torch
 from tritune.errors import InputError
 from tritune.metrics.catalogue import main_metric, per_epoch_metrics
 from tritune.models.finetuned import mark
@@ -62,6 +62,8 @@ def run(ctx: StageContext) -> None:
     settings = TrainSettings(**ctx.params["train"])
     compute = ComputeSettings(**ctx.params["compute"])
     device = prepare_torch(compute)
+    precision = chosen_precision(compute, device)
+    print(f"matrix products in {precision}", flush=True)
     disable_progress_bar()
     tokens = ctx.input("data/tokens")
     info = read_tokens_info(tokens)
@@ -85,7 +87,8 @@ def run(ctx: StageContext) -> None:
         training,
         validation,
         objective=objective,
-        compute=compute,
+        precision=precision,
+        memo_gib=compute.prefix_memo_gib,
         pad_token_id=info.pad_token_id,
         memos=ctx.memos,
     )
@@ -107,7 +110,7 @@ def run(ctx: StageContext) -> None:
         objective=objective,
         settings=settings,
         monitor=monitor,
-        precision=compute.precision,
+        precision=precision,
         device=device,
         pad_token_id=info.pad_token_id,
         seed=seed,
@@ -140,6 +143,7 @@ def run(ctx: StageContext) -> None:
         steps=state.step,
         resumed_from_step=resumed_from,
         device=torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+        precision=precision,
         threads=torch.get_num_threads(),
         cpu=cpu_name(),
     )

@@ -1,6 +1,7 @@
 """What a computation runs on, set up so that two runs on a CPU give the same bytes."""
 
 import os
+from typing import Literal
 
 import torch
 
@@ -31,3 +32,19 @@ def prepare_torch(settings: ComputeSettings) -> torch.device:
     # Filling memory that is written right after costs time and changes nothing here.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return torch.device("cuda" if on_gpu else "cpu")
+
+
+def chosen_precision(settings: ComputeSettings, device: torch.device) -> Literal["fp32", "bf16"]:
+    """Return the precision of the matrix products: as set, or for `auto` the fastest that the hardware has.
+
+    bf16 is chosen only where its products are done in hardware: GPUs since Ampere, processors with AMX or
+    AVX-512 BF16. Elsewhere it would be slower than fp32.
+    """
+    if settings.precision != "auto":
+        return settings.precision
+    if device.type == "cuda":
+        native = torch.cuda.get_device_capability(device) >= (8, 0)
+    else:
+        capabilities = torch.cpu.get_capabilities()
+        native = bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
+    return "bf16" if native else "fp32"

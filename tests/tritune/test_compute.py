@@ -4,7 +4,7 @@ import sys
 import pytest
 import torch
 
-from tritune.compute import prepare_torch
+from tritune.compute import chosen_precision, prepare_torch
 from tritune.errors import InputError
 from tritune.settings.train import ComputeSettings
 
@@ -33,3 +33,23 @@ def test_a_gpu_that_is_not_there(monkeypatch):
         f"compute.device: cuda is asked for, but torch {torch.__version__} sees no GPU; "
         "set it to auto or cpu, or install a build of torch for your GPU"
     )
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "precision"),
+    [({"avx2": True}, "fp32"), ({"avx512_bf16": True}, "bf16"), ({"amx_bf16": True}, "bf16"), ({}, "fp32")],
+)
+def test_bf16_is_chosen_where_the_processor_has_it(monkeypatch, capabilities, precision):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert chosen_precision(ComputeSettings(), torch.device("cpu")) == precision
+
+
+@pytest.mark.parametrize(("capability", "precision"), [((7, 5), "fp32"), ((8, 0), "bf16"), ((9, 0), "bf16")])
+def test_bf16_is_chosen_where_the_gpu_has_it(monkeypatch, capability, precision):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    assert chosen_precision(ComputeSettings(), torch.device("cuda")) == precision
+
+
+def test_a_precision_that_is_set_is_taken():
+    assert chosen_precision(ComputeSettings(precision="bf16"), torch.device("cpu")) == "bf16"
+    assert chosen_precision(ComputeSettings(precision="fp32"), torch.device("cpu")) == "fp32"

@@ -63,8 +63,8 @@ class ComputeSettings(Section):
     threads: Annotated[int, Field(ge=1, le=1024)] = 1
     """CPU threads of one training."""
 
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """Of the matrix products; weights and optimizer state are fp32 in both."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Of the matrix products; weights and optimizer state are fp32. auto: bf16 where the hardware has it."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: a GPU where there is one."""

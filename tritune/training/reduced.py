@@ -14,11 +14,11 @@ from transformers import PreTrainedModel
 from tritune.objectives.objective import Objective
 from tritune.pipeline.locks import held
 from tritune.plan.tuning_plan import TuningPlan
-from tritune.settings.train import ComputeSettings, TrainSettings
+from tritune.settings.train import TrainSettings
 from tritune.tokens import TokenTable
 from tritune.training.batches import steps_per_epoch
 from tritune.training.embedding_rows import CutEmbedding, cut_embedding, left_of_unseen
-from tritune.training.prefix_memo import fill_memo, make_room, memo_bytes, memo_key, read_memo
+from tritune.training.prefix_memo import Precision, fill_memo, make_room, memo_bytes, memo_key, read_memo
 from tritune.training.state import TrainingState
 from tritune.training.stored_prefix import StoredPrefix, frozen_depth, passing_prefix
 
@@ -60,7 +60,8 @@ def reduce_training(
     validation: TokenTable,
     *,
     objective: Objective,
-    compute: ComputeSettings,
+    precision: Precision,
+    memo_gib: float,
     pad_token_id: int,
     memos: Path,
 ) -> ReducedTraining:
@@ -70,6 +71,8 @@ def reduce_training(
 
     Args:
         model: on the device that it is trained on.
+        precision: of the matrix products, in the frozen layers as in the others.
+        memo_gib: disk space for all memos, in GiB; 0: the frozen layers run each time.
         memos: folder, shared by trainings, for what can be made again at any time.
 
     Raises:
@@ -86,7 +89,8 @@ def reduce_training(
         frozen_depth(model, plan),
         [training, validation],
         objective=objective,
-        compute=compute,
+        precision=precision,
+        memo_gib=memo_gib,
         pad_token_id=pad_token_id,
         memos=memos,
     )
@@ -99,7 +103,8 @@ def start_above(
     tables: list[TokenTable],
     *,
     objective: Objective,
-    compute: ComputeSettings,
+    precision: Precision,
+    memo_gib: float,
     pad_token_id: int,
     memos: Path,
 ) -> tuple[StoredPrefix | None, list[TokenTable]]:
@@ -115,20 +120,20 @@ def start_above(
     Raises:
         OSError: the disk is full or not writable.
     """
-    if not depth or not compute.prefix_memo_gib:
+    if not depth or not memo_gib:
         return None, tables
     prefix = passing_prefix(model, depth, tables[0], objective=objective, pad_token_id=pad_token_id)
     if prefix is None:
         return None, tables
     device: torch.device = model.device
-    sizes = [memo_bytes(table, width=prefix.width, precision=compute.precision) for table in tables]
-    budget = int(compute.prefix_memo_gib * 2**30)
+    sizes = [memo_bytes(table, width=prefix.width, precision=precision) for table in tables]
+    budget = int(memo_gib * 2**30)
     layers = f"the {prefix.depth} lowest layers" if prefix.depth > 1 else "the lowest layer"
     size = f"{sum(sizes) / 2**20:,.0f} MiB"
     if sum(sizes) > budget:
         print(
             f"{layers} hold still, but what they give would take {size} and compute.prefix_memo_gib allows "
-            f"{compute.prefix_memo_gib:g} GiB: they run each time",
+            f"{memo_gib:g} GiB: they run each time",
             flush=True,
         )
         prefix.remove()
@@ -136,7 +141,7 @@ def start_above(
     print(f"{layers} hold still and run once for all trainings; what they give takes {size}", flush=True)
     found = []
     for table in tables:
-        path = memos / f"{memo_key(model, prefix, table, precision=compute.precision)}.npy"
+        path = memos / f"{memo_key(model, prefix, table, precision=precision)}.npy"
         # Trainings side by side want the same one: the first makes it, the others wait.
         with held(memos / "memos.lock", wait_seconds=float("inf")):
             if (memo := read_memo(path)) is None:
@@ -149,7 +154,7 @@ def start_above(
                     table=table,
                     pad_token_id=pad_token_id,
                     device=device,
-                    precision=compute.precision,
+                    precision=precision,
                 ):
                     if time.monotonic() - printed >= SECONDS_BETWEEN_LINES:
                         printed = time.monotonic()

@@ -52,7 +52,7 @@ def test_the_shipped_params_are_valid_and_name_the_three_kinds():
         ),
         ("tokenize", "max_length", 2, "tokenize.max_length: must be at least 4 or auto (got 2)"),
         ("train", "max_grad_norm", 0, "train.max_grad_norm: must be above 0 (got 0)"),
-        ("compute", "precision", "fp8", "compute.precision: must be fp32 or bf16 (got 'fp8')"),
+        ("compute", "precision", "fp8", "compute.precision: must be auto, fp32 or bf16 (got 'fp8')"),
         ("data", "source", None, "data.source: must be text (got nothing)"),
         ("method", 1, {"kind": "full"}, "method.1: is no name: a name must be text, a letter first"),
         ("data", "source", "", "data.source: must not be empty (got '')"),
