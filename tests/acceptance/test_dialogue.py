@@ -69,9 +69,8 @@ def ran(request, make_clone, tmp_path_factory):
         params["model"]["source"] = str(given / "base")
         params["tokenize"]["max_length"] = 200
         params["generate"] = {"max_new_tokens": 24, "replies": 12}
-        params["methods"] = ["full", "partial"]
-        params["method"]["partial"] = {"kind": "partial", "freeze_layers": 1, "lr": 0.01}
-        params["method"]["full"]["lr"] = 0.01
+        params["methods"] = ["partial"]
+        params["method"] = {"partial": {"kind": "partial", "freeze_layers": 1, "lr": 0.01}}
         params["train"]["epochs"] = 6
         params["train"]["batch_size"] = 8
 

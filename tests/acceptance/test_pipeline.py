@@ -191,6 +191,7 @@ def test_after_dvc_repro_the_flow_finds_every_stage_cached(ran):
     assert len(states) >= STAGES
 
 
+@pytest.mark.slow  # by default tests/flows does it with the toy pipeline
 def test_parameters_edited_while_a_stage_runs_discard_its_result(ran):
     before = (ran.folder / "params.yaml").read_text(), (ran.folder / "dvc.lock").read_text()
     ran.set_params(lambda params: params["train"].update(epochs=150, patience=150))
@@ -206,6 +207,7 @@ def test_parameters_edited_while_a_stage_runs_discard_its_result(ran):
     assert ran.run(sys.executable, "-m", "dvc", "repro", timeout=400).returncode == 0
 
 
+@pytest.mark.slow  # by default tests/flows does it with the toy pipeline, tests/tasks with the real stage
 def test_killed_in_training_it_leaves_no_process_and_ends_with_the_same_bytes(ran):
     before = hashes(ran.folder)
     forget_the_trainings(ran.folder)

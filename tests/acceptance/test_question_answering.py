@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+import sys
 
 import pyarrow.parquet as pq
 import pytest
@@ -33,7 +34,7 @@ def squad(questions: int) -> dict:
 
 @pytest.fixture(scope="module")
 def ran(make_clone, tiny_base):
-    """A clone in which `tritune run` has run once, with one method."""
+    """A clone in which the DAG has run once, with one method."""
     clone = make_clone()
     shutil.copytree(tiny_base, clone.folder / "my base")
     (clone.folder / "train-v2.0.json").write_text(json.dumps(squad(320)))
@@ -49,7 +50,7 @@ def ran(make_clone, tiny_base):
         params["compare"]["metric"] = "auto"
 
     clone.set_params(use)
-    done = clone.tritune("run")
+    done = clone.run(sys.executable, "-m", "dvc", "repro")
     assert done.returncode == 0, done.stdout + done.stderr
     return clone
 

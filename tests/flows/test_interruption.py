@@ -166,7 +166,7 @@ def test_a_run_while_dvc_works_here_is_refused(prepared):
     assert process.returncode == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_when_plain_dvc_dies_its_stage_ends_and_the_stage_s_children_too(prepared, number):
     events = json.dumps({"train@full-13": "child"})
     process = prepared.start("dvc", "repro", "-s", "train@full-13", TOY_EVENTS=events, **SLOW)

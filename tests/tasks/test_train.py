@@ -294,7 +294,7 @@ def start(project: Path, scratch: str) -> subprocess.Popen:
     )
 
 
-@pytest.mark.parametrize("embeddings_learn", [False, True])
+@pytest.mark.parametrize("embeddings_learn", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_killed_at_random_moments_it_ends_with_the_same_bytes(project, embeddings_learn):
     write_plan(project, embeddings_learn=embeddings_learn)
     train.run(training_context(project, "whole", train={"epochs": 12, "patience": 12}))
