@@ -4,4 +4,5 @@ import sys
 
 from flows.cli import main
 
-sys.exit(main())
+if __name__ == "__main__":  # `tritune estimate` starts processes that import this
+    sys.exit(main())

@@ -83,6 +83,13 @@ def _plan(given: argparse.Namespace) -> None:
     plan(given.method or None)
 
 
+def _estimate(given: argparse.Namespace) -> None:
+    _enter_project()
+    from flows.estimate import estimate
+
+    estimate(given.method or None)
+
+
 def _status(_: argparse.Namespace) -> None:
     _enter_project()
     from flows.status import status
@@ -212,12 +219,19 @@ def command_parser() -> argparse.ArgumentParser:
         "  tritune plan --method partial",
         _plan,
     )
-    plan.add_argument(
-        "--method",
-        action="append",
-        metavar="NAME",
-        help="a name from params.yaml; repeat for several (default: all)",
+    estimate = add(
+        "estimate",
+        "foretell time and memory of each method's training, by a few of its steps",
+        "  tritune estimate --method full",
+        _estimate,
     )
+    for of_methods in (plan, estimate):
+        of_methods.add_argument(
+            "--method",
+            action="append",
+            metavar="NAME",
+            help="a name from params.yaml; repeat for several (default: all)",
+        )
 
     add("status", "show which stages are up to date, and why the others are not", "  tritune status", _status)
     add(

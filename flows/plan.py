@@ -4,6 +4,7 @@ import importlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -11,6 +12,9 @@ from tritune.errors import InputError
 from tritune.models.base import is_made, is_made_of, locate_base
 from tritune.settings.problems import did_you_mean
 from tritune.settings.project import Project, read_project
+
+if TYPE_CHECKING:
+    from tritune.plan.tuning_plan import TuningPlan
 
 
 def plan(methods: Sequence[str] | None) -> None:
@@ -23,6 +27,27 @@ def plan(methods: Sequence[str] | None) -> None:
     """
     root = Path.cwd()
     project = read_project(root / "params.yaml")
+    names = named_methods(project, methods)
+    headline, plans = compiled_plans(project, names, root=root)
+
+    from tritune.plan.table import plan_remarks, plan_table
+
+    console = Console()
+    console.print(headline, highlight=False, soft_wrap=True)
+    for name, compiled in plans.items():
+        kind = project.method[name].kind
+        console.print()
+        console.print(plan_table(compiled, title=name if name == kind else f"{name} ({kind})"))
+        for remark in plan_remarks(compiled):
+            console.print(remark, highlight=False, soft_wrap=True)
+
+
+def named_methods(project: Project, methods: Sequence[str] | None) -> list[str]:
+    """Return the given methods, or those listed in params.yaml.
+
+    Raises:
+        InputError: A method is not defined there.
+    """
     names = list(methods or project.methods)
     for name in names:
         if name not in project.method:
@@ -30,6 +55,17 @@ def plan(methods: Sequence[str] | None) -> None:
                 f"there is no method {name} in params.yaml{did_you_mean(name, project.method)}; "
                 f"defined are {', '.join(project.method)}"
             )
+    return names
+
+
+def compiled_plans(
+    project: Project, names: Sequence[str], *, root: Path
+) -> "tuple[str, dict[str, TuningPlan]]":
+    """Return what the plans are for, in a line, and the plan of each method by its name in params.yaml.
+
+    Raises:
+        InputError: There is no model, or a plan does not fit it.
+    """
     folder = _base(project, root)
 
     # Everything above answers at once; these take seconds to import.
@@ -40,25 +76,19 @@ def plan(methods: Sequence[str] | None) -> None:
     from tritune.models.load import empty_model
     from tritune.objectives.named import objective_named
     from tritune.plan.compile import compile_plan
-    from tritune.plan.table import plan_remarks, plan_table
 
-    console = Console()
     config = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     objective = objective_of(project.task, family_of(config), multi_label=project.data.multi_label)
     labels, remark = _labels(root) if objective_named(objective).config(["0", "1"]) else ([], objective)
     model, new_tensors = empty_model(folder, objective=objective, labels=labels)
     anatomy = take_apart(model)
-    console.print(_headline(project, anatomy.architecture, remark), highlight=False, soft_wrap=True)
+    plans = {}
     for name in names:
         settings, key = project.method[name], f"method.{name}"
         method = importlib.import_module(f"tritune.methods.{settings.kind}")
         rates = method.rates(anatomy, settings, key=key)
-        compiled = compile_plan(anatomy, rates, settings, new_tensors=new_tensors, key=key)
-        title = name if name == settings.kind else f"{name} ({settings.kind})"
-        console.print()
-        console.print(plan_table(compiled, title=title))
-        for remark in plan_remarks(compiled):
-            console.print(remark, highlight=False, soft_wrap=True)
+        plans[name] = compile_plan(anatomy, rates, settings, new_tensors=new_tensors, key=key)
+    return _headline(project, anatomy.architecture, remark), plans
 
 
 def _base(project: Project, root: Path) -> Path:

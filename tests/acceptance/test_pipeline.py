@@ -73,6 +73,15 @@ def test_training_and_evaluation_share_what_the_frozen_layers_give(ran):
     assert config["tritune"]["frozen_layers"] == 2
 
 
+def test_an_estimate_says_what_a_training_takes_and_changes_nothing(ran):
+    done = ran.tritune("estimate", "--method", "partial")
+    assert done.returncode == 0, done.stderr
+    trainable = json.loads((ran.folder / "plans/partial/plan.json").read_text())["parameters_trainable"]
+    assert re.search(rf"partial +{trainable:,} +\d+ MiB +\d+ s +\d+ MiB +\d+ s", done.stdout)
+    assert stale_stages(ran) == set()
+    assert len(list((ran.folder / ".dvc/tmp/tritune/memos").glob("*.npy"))) == 3
+
+
 def test_the_run_of_a_ready_configuration_is_entered_into_the_docs(ran):
     refused = ran.run(sys.executable, "-m", "benchmarks.record")
     assert refused.returncode == 2

@@ -124,13 +124,13 @@ def _slot(identity: Identity) -> Iterator[None]:
 
 def _write_measurements(stage: str, measured: Mapping[str, Any], *, seconds: float) -> None:
     """Write what differs from run to run; the body's own numbers win over ours."""
-    content = {"seconds": round(seconds, 3), "peak_memory_bytes": _peak_memory_bytes(), **measured}
+    content = {"seconds": round(seconds, 3), "peak_memory_bytes": peak_memory_bytes(), **measured}
     path = Path("measurements") / f"{stage}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def _peak_memory_bytes() -> int:
+def peak_memory_bytes() -> int:
     """Return the most memory that this program had in use."""
     with contextlib.suppress(OSError, IndexError):
         # getrusage counts the parent's memory from before the exec as well.

@@ -1,0 +1,63 @@
+import pytest
+from rich.console import Console
+
+from flows.estimate import Cost, duration, estimate, refuse_too_large, show
+from tritune.errors import InputError
+from tritune.settings.project import Project
+
+MIB = 2**20
+FULL = Cost(22_000_000, 900 * MIB, 24_000 * MIB, 200.0, 0.0, 0)
+PARTIAL = Cost(3_000_000, 800 * MIB, 24_000 * MIB, 50.0, 20.0, 21 * MIB)
+
+
+def project(**train: int) -> Project:
+    return Project(
+        task="text_classification",
+        data={"source": "a.csv"},
+        model={"source": "m"},
+        methods=["full"],
+        seeds=[1, 2, 3],
+        method={"full": {"kind": "full"}},
+        train=train,
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0 s"), (45, "45 s"), (200, "3 min 20 s"), (7500, "2 h 05 min"), (3599.6, "1 h 00 min")],
+)
+def test_durations_are_for_people(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_a_frozen_part_counts_once_for_all_seeds(capsys):
+    show(Console(width=120), {"full": FULL, "partial": PARTIAL}, trainings=3)
+    header, full, partial = capsys.readouterr().out.splitlines()
+    assert header.split()[-2:] == ["3", "seeds"]
+    assert full.split() == ["full", "22,000,000", "900", "MiB", "3", "min", "20", "s", "10", "min", "00", "s"]
+    assert partial.split()[4:] == ["20", "s", "21", "MiB", "50", "s", "2", "min", "50", "s"]
+
+
+def test_what_does_not_fit_is_refused_with_what_would_help():
+    refuse_too_large({"full": FULL, "partial": PARTIAL}, project())
+    large = Cost(1, 30_000 * MIB, 24_000 * MIB, 1.0, 0.0, 0)
+    with pytest.raises(InputError) as refused:
+        refuse_too_large({"partial": PARTIAL, "full": large}, project(batch_size=32))
+    assert str(refused.value).startswith(
+        "method.full: one training needs about 30,000 MiB and there are 24,000;"
+    )
+    assert "train.batch_size below 32" in str(refused.value)
+    with pytest.raises(InputError, match="take a smaller base model"):
+        refuse_too_large({"full": large}, project(batch_size=1))
+
+
+def test_before_the_data_are_tokenized_it_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text(
+        "task: text_classification\ndata: {source: a.csv}\nmodel: {source: m}\nmethods: [full]\nseeds: [1]\n"
+        "method: {full: {kind: full}}\n"
+    )
+    with pytest.raises(InputError, match=r"base is not there yet.*`dvc repro tokenize`"):
+        estimate(None)
+    with pytest.raises(InputError, match="there is no method ful in params"):
+        estimate(["ful"])

@@ -1,0 +1,71 @@
+"""An estimate runs a few real steps and counts what all of them run."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tritune.objectives.named import objective_named
+from tritune.settings.train import TrainSettings
+from tritune.training.estimate import _rows_of, estimate_training, padded_tokens
+
+SINGLE = objective_named("single_label")
+
+
+def estimated(kit, *, frozen=lambda _: False, rows: int = 400, epochs: int = 3, memo_gib: float = 1.0):
+    net = kit.tiny_bert()
+    return estimate_training(
+        net,
+        kit.plan_for(net, frozen=frozen),
+        kit.token_table(rows),
+        kit.token_table(40, seed=2),
+        objective=SINGLE,
+        settings=TrainSettings(epochs=epochs, batch_size=8),
+        precision="fp32",
+        memo_gib=memo_gib,
+        pad_token_id=0,
+    )
+
+
+def low(name: str) -> bool:
+    return ".embeddings." in name or "layer.0." in name
+
+
+def test_it_says_what_the_frozen_layers_take(kit):
+    full, partial = estimated(kit), estimated(kit, frozen=low)
+    assert full.seconds > 0
+    assert (full.prefix_seconds, full.prefix_bytes) == (0.0, 0)
+    assert partial.prefix_seconds > 0
+    tokens = len(kit.token_table(400).tokens) + len(kit.token_table(40, seed=2).tokens)
+    assert partial.prefix_bytes == tokens * 32 * 4
+    without = estimated(kit, frozen=low, memo_gib=tokens * 32 * 4 / 2**30 / 2)
+    assert (without.prefix_seconds, without.prefix_bytes) == (0.0, 0)
+
+
+def test_fewer_rows_than_it_times_are_enough(kit):
+    assert estimated(kit, rows=5).seconds > 0
+
+
+def test_padded_tokens_are_those_of_the_pieces(kit):
+    table = kit.token_table(16)
+    tokens = padded_tokens(table, np.arange(16), objective=SINGLE, model=kit.tiny_bert())
+    # A difference of 12 - 3 tokens in 16 rows is too little to be worth a second piece.
+    assert len(table.tokens) <= tokens <= 16 * table.lengths.max()
+
+
+@pytest.mark.parametrize("rows", [[3, 1], [0], [4, 4, 2]])
+def test_rows_are_taken_whole(kit, rows):
+    table = kit.token_table(5)
+    listed = replace(
+        table,
+        labels=table.tokens * 2,
+        label_offsets=table.offsets,
+        token_types=(table.tokens % 2).astype(np.int8),
+    )
+    for given in (table, listed):
+        found = _rows_of(given, np.array(rows))
+        assert found.rows == len(rows)
+        for place, row in enumerate(rows):
+            assert np.array_equal(found.row(place), given.row(row))
+            assert np.array_equal(found.row_labels(place), given.row_labels(row))
+            assert found.row_ids[place] == given.row_ids[row]

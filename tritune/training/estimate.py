@@ -1,0 +1,184 @@
+"""What a training will cost, from a few of its own steps.
+
+The steps are run by the training loop itself, with what a training leaves out left out. The memory is that of
+the step with most tokens; the time is that of a few steps drawn at random, per token with padding, times the
+tokens of all steps. A training's own start and the writing of its state are not in it.
+"""
+
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel
+
+from tritune.inference import model_outputs
+from tritune.metrics.catalogue import NEGATIVE_LOG_LIKELIHOOD
+from tritune.objectives.objective import Objective
+from tritune.objectives.selected_logits import places_at_once
+from tritune.plan.tuning_plan import TuningPlan
+from tritune.settings.train import TrainSettings
+from tritune.tokens import TokenTable
+from tritune.training.batches import epoch_batches, pieces
+from tritune.training.embedding_rows import cut_embedding
+from tritune.training.loop import train
+from tritune.training.optimizer import plan_optimizer
+from tritune.training.prefix_memo import Precision, memo_bytes
+from tritune.training.reduced import start_above
+from tritune.training.state import TrainingState
+from tritune.training.stored_prefix import frozen_depth
+
+TIMED_STEPS = 8
+TIMED_ROWS = 256
+"""Of the validation split, at most."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Of one training, all epochs."""
+
+    seconds: float
+    """Of the steps and the evaluations between them."""
+
+    prefix_seconds: float
+    """Of running the frozen lowest layers, once for all trainings that share them."""
+
+    prefix_bytes: int
+    """Of what they give, on disk."""
+
+    gpu_bytes: int | None
+    """The most that torch had in use on the GPU; None without one."""
+
+
+def estimate_training(
+    model: PreTrainedModel,
+    plan: TuningPlan,
+    training: TokenTable,
+    validation: TokenTable,
+    *,
+    objective: Objective,
+    settings: TrainSettings,
+    precision: Precision,
+    memo_gib: float,
+    pad_token_id: int,
+) -> Estimate:
+    """Run a few steps and say what all of them will take. The model is not to be used afterwards.
+
+    Args:
+        model: on the device of the training.
+    """
+    batches = epoch_batches(training.rows, batch_size=settings.batch_size, seed=0, epoch=0)
+    costs = np.array([padded_tokens(training, rows, objective=objective, model=model) for rows in batches])
+    heaviest = batches[int(costs.argmax())]
+    chosen = np.random.RandomState(0).permutation(len(batches))[:TIMED_STEPS]
+    timed = _rows_of(training, np.concatenate([batches[step] for step in chosen]))
+    asked = _rows_of(validation, np.random.RandomState(0).permutation(validation.rows)[:TIMED_ROWS])
+    evaluated = len(asked.tokens) / max(1, len(validation.tokens))
+
+    size = sum(
+        memo_bytes(table, width=model.config.get_text_config().hidden_size, precision=precision)
+        for table in (training, validation)
+    )
+    cut_embedding(model, plan, (training, validation))
+    with tempfile.TemporaryDirectory() as memos:
+        started = time.monotonic()
+        prefix, (timed, asked) = start_above(
+            model,
+            frozen_depth(model, plan) if size <= memo_gib * 2**30 else 0,
+            [timed, asked],
+            objective=objective,
+            precision=precision,
+            memo_gib=memo_gib,
+            pad_token_id=pad_token_id,
+            memos=Path(memos),
+        )
+        filling = time.monotonic() - started
+        filled = (len(timed.tokens) + len(asked.tokens)) / (len(training.tokens) + len(validation.tokens))
+        optimizer = plan_optimizer(model, plan, weight_decay=settings.weight_decay)
+
+        def seconds_of(rows: TokenTable, *, batch_size: int) -> list[float]:
+            """Return how long each step on these rows takes, the last with a small evaluation."""
+            state = TrainingState(model, optimizer)
+            once = settings.model_copy(update={"epochs": 1, "batch_size": batch_size})
+            found, started = [], time.monotonic()
+            for moment in train(
+                state,
+                plan,
+                rows,
+                _rows_of(asked, np.arange(1)),
+                objective=objective,
+                settings=once,
+                monitor=NEGATIVE_LOG_LIKELIHOOD,
+                precision=precision,
+                device=model.device,
+                pad_token_id=pad_token_id,
+                seed=0,
+                score=lambda _: {},
+            ):
+                _ = moment.loss.item()  # wait for the GPU
+                found.append(time.monotonic() - started)
+                started = time.monotonic()
+            return found
+
+        seconds_of(_rows_of(training, heaviest), batch_size=len(heaviest))
+        steps = seconds_of(timed, batch_size=settings.batch_size)
+        sub_batches = epoch_batches(timed.rows, batch_size=settings.batch_size, seed=0, epoch=0)
+        sub_costs = [padded_tokens(timed, rows, objective=objective, model=model) for rows in sub_batches]
+        started = time.monotonic()
+        model_outputs(
+            model,
+            asked,
+            objective=objective,
+            pad_token_id=pad_token_id,
+            batch_size=settings.batch_size,
+            device=model.device,
+            precision=precision,
+        )
+        evaluation = (time.monotonic() - started) / evaluated if asked.rows else 0.0
+    per_token = sum(steps[:-1]) / sum(sub_costs[:-1]) if len(steps) > 1 else steps[0] / sub_costs[0]
+    return Estimate(
+        seconds=settings.epochs * (per_token * float(costs.sum()) + evaluation),
+        prefix_seconds=filling / filled if prefix is not None else 0.0,
+        prefix_bytes=size if prefix is not None else 0,
+        gpu_bytes=torch.cuda.max_memory_allocated() if model.device.type == "cuda" else None,
+    )
+
+
+def padded_tokens(
+    table: TokenTable, rows: np.ndarray, *, objective: Objective, model: PreTrainedModel
+) -> int:
+    """Return the tokens that one step on these rows runs, padding counted."""
+    lengths, terms = table.lengths[rows], objective.items(table)[rows]
+    cut: Sequence[np.ndarray] = pieces(rows, lengths, terms=terms, most_terms=places_at_once(model))
+    return sum(len(piece) * int(table.lengths[piece].max()) for piece in cut)
+
+
+def _rows_of(table: TokenTable, rows: np.ndarray) -> TokenTable:
+    """Return the given rows as a table of their own."""
+
+    def part(values: np.ndarray | None, offsets: np.ndarray) -> np.ndarray | None:
+        if values is None:
+            return None
+        return np.concatenate([values[:0], *(values[offsets[row] : offsets[row + 1]] for row in rows)])
+
+    def ends(offsets: np.ndarray) -> np.ndarray:
+        return np.concatenate([[0], np.cumsum(np.diff(offsets)[rows])]).astype(np.int64)
+
+    tokens = part(table.tokens, table.offsets)
+    assert tokens is not None
+    listed = table.label_offsets
+    labels = table.labels[rows] if listed is None else part(table.labels, listed)
+    assert labels is not None
+    return replace(
+        table,
+        row_ids=table.row_ids.take(rows),
+        tokens=tokens,
+        offsets=ends(table.offsets),
+        labels=labels,
+        label_offsets=None if listed is None else ends(listed),
+        token_types=part(table.token_types, table.offsets),
+        prefix_output=None if table.prefix_output is None else part(table.prefix_output, table.offsets),
+    )
