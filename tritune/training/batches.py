@@ -11,7 +11,7 @@ import torch
 
 from tritune.tokens import IGNORED, TokenTable
 
-PADDING_PER_PIECE = 64
+PADDING_PER_PIECE = 32
 """Places of padding worth saving by one more pass through the model, whose fixed cost is about as high."""
 
 
