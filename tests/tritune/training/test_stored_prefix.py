@@ -101,6 +101,24 @@ def test_a_model_gives_the_same_from_there(kit, tmp_path, name, depth):
         assert torch.equal(third, one)
 
 
+@pytest.mark.parametrize("name", ["llama", "gpt2"])
+def test_a_language_model_writes_the_same_from_there(kit, tmp_path, name):
+    writes = objective_named("causal_lm")
+    model = tiny(name, "ForCausalLM" if name == "llama" else "LMHeadModel").eval()
+    given = kit.token_table(20)
+    table = replace(given, labels=given.tokens, label_offsets=given.offsets)
+    plan = kit.plan_for(model, frozen=low(model, 2))
+    prefix = passing_prefix(model, frozen_depth(model, plan), table, objective=writes, pad_token_id=0)
+    assert prefix.depth == 2
+    rows = np.array([3, 0, 7])
+    stored = remembered(table, tmp_path, model=model, prefix=prefix)
+    losses = [
+        writes.loss_sum(model, collate(one, rows, pad_token_id=0), label_smoothing=0.0)
+        for one in (table, stored)
+    ]
+    assert losses[1].item() == pytest.approx(losses[0].item(), rel=1e-6)
+
+
 def trained(kit, tmp_path, *, stores: bool, precision: str = "fp32", **settings):
     model = tiny("bert")
     plan = kit.plan_for(model, frozen=low(model, 2), lr=5e-3)
