@@ -25,15 +25,19 @@ def multi_label_metrics(targets: np.ndarray, probabilities: np.ndarray) -> dict[
         raise ValueError("a probability is not finite: the model's output is broken")
     predicted = (probabilities >= THRESHOLD).astype(np.int64)
     present = np.flatnonzero(targets.any(axis=0))
+    # With a column that nothing has, as scikit-learn takes a single one for the answers to one question.
+    wide_targets, wide_predicted = (np.pad(one, ((0, 0), (0, 1))) for one in (targets, predicted))
 
-    def f1(average: str) -> float:
-        if len(present) == 0:
+    def f1(average: str, labels: np.ndarray = present) -> float:
+        if len(labels) == 0:
             return 0.0
-        return float(f1_score(targets[:, present], predicted[:, present], average=average, zero_division=0.0))
+        return float(
+            f1_score(wide_targets, wide_predicted, labels=labels, average=average, zero_division=0.0)
+        )
 
     return {
         # Of all decisions: a label that no row has can still be given wrongly.
-        "micro_f1": float(f1_score(targets, predicted, average="micro", zero_division=0.0)),
+        "micro_f1": f1("micro", np.arange(targets.shape[1])),
         "macro_f1": f1("macro"),
         "weighted_f1": f1("weighted"),
         "exact_match": float(accuracy_score(targets, predicted)),

@@ -47,3 +47,14 @@ def test_sigmoid_does_not_overflow():
 def test_no_rows_no_scores():
     with pytest.raises(ValueError, match="do not match"):
         multi_label_metrics(np.zeros((0, 2)), np.zeros((0, 2)))
+
+
+def test_a_single_label_is_scored_as_a_label_not_as_a_yes_or_no():
+    scores = multi_label_metrics(np.array([[1], [1], [1], [0]]), np.array([[0.2], [0.3], [0.9], [0.1]]))
+    # One of three found, nothing else given: precision 1, recall 1/3.
+    assert scores["micro_f1"] == pytest.approx(0.5)
+    assert scores["macro_f1"] == pytest.approx(0.5)
+    alone = multi_label_metrics(
+        np.array([[1, 0], [1, 0], [0, 0]]), np.array([[0.9, 0.1], [0.1, 0.1], [0.1, 0.1]])
+    )
+    assert alone["macro_f1"] == pytest.approx(2 / 3)
