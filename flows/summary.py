@@ -37,8 +37,9 @@ def comparison_rows(root: Path) -> list[dict[str, str]]:
 
 
 def verdict(root: Path) -> str:
-    """Return which method was chosen and why, or nothing when there is no comparison."""
-    return str(read_comparison(root).get("reason", ""))
+    """Return which method was chosen, why, and how sure that is, or nothing when there is no comparison."""
+    comparison = read_comparison(root)
+    return " ".join(filter(None, (comparison.get(key, "") for key in ("reason", "sureness"))))
 
 
 def read_comparison(root: Path) -> Mapping[str, Any]:

@@ -14,10 +14,12 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from tritune.cautions import overfitting_caution, unfinished_caution
+from tritune.cautions import baseline_cautions, overfitting_caution, unfinished_caution
 from tritune.comparison import Method, Training, choose, comparison_content, table_rows
 from tritune.errors import InputError
+from tritune.evidence import ahead_of, weigh
 from tritune.metrics.catalogue import main_metric, metrics_of
+from tritune.metrics.sums import Parts
 from tritune.pipeline.context import StageContext
 from tritune.report import ReportContent, render_report
 from tritune.settings.decide import CompareSettings
@@ -50,12 +52,24 @@ def run(ctx: StageContext) -> None:
         read_method(ctx, name, histories={s: rows for s, (rows, _) in histories[name].items()}, tokens=tokens)
         for name in names
     ]
-    choice = choose(methods, settings)
-    content = comparison_content(methods, choice, settings)
+    evidence = {
+        split: weigh(
+            {
+                one.name: [getattr(training, split)[settings.metric] for training in one.trainings]
+                for one in methods
+            },
+            metric=settings.metric,
+            parts=read_parts(ctx, names, seeds, settings.metric, split=split, tokens=tokens),
+        )
+        for split in ("validation", "test")
+    }
+    choice = choose(methods, settings, evidence["validation"])
+    content = comparison_content(methods, choice, settings, evidence)
 
     profile = _read_json(ctx.input("data/ingested") / "profile.json")
     chosen_method = next(method for method in methods if method.name == choice.method)
     training = next(one for one in chosen_method.trainings if one.seed == choice.seed)
+    baseline = read_baseline(ctx, chosen_method, settings.metric, seeds=seeds, tokens=tokens)
     evaluation = ctx.input("evaluations") / f"{choice.method}-{choice.seed}"
     floor: Floor | None = show.floor(profile, tokens.labels)
     if (evaluation / "floor.json").is_file():
@@ -77,6 +91,7 @@ def run(ctx: StageContext) -> None:
         "labels": tokens.labels,
         "rows": {split: part["rows"] for split, part in profile["splits"].items()},
         "floor": None if floor is None else {"name": floor.name, **floor.scores},
+        "baseline": baseline,
         "data": {
             "rows_given": profile["rows_given"],
             "splits_cut_from_train": profile["splits_cut_from_train"],
@@ -89,7 +104,10 @@ def run(ctx: StageContext) -> None:
             epochs=train.epochs,
             monitor=monitor,
             margin=settings.margin,
-            first=show.cautions(choice.method, shipped),
+            first=[
+                *show.cautions(choice.method, shipped),
+                *baseline_cautions(choice.method, baseline, settings.metric),
+            ],
         ),
     }
     made_with = _read_json(evaluation / "made_with.json")
@@ -116,7 +134,7 @@ def run(ctx: StageContext) -> None:
     text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     ctx.output_file("results/comparison.json").write_text(text + "\n", encoding="utf-8")
     write_table(ctx.output_file("results/comparison.csv"), table_rows(content))
-    print(choice.reason)
+    print(choice.reason, choice.sureness)
     for warning in content["warnings"]:
         print(f"warning: {warning}")
 
@@ -170,6 +188,65 @@ def read_method(
         compute_per_epoch=plan["trained_compute_per_token"] * tokens.tokens["train"],
         trainings=trainings,
     )
+
+
+def read_parts(
+    ctx: StageContext,
+    names: Sequence[str],
+    seeds: Sequence[int],
+    metric: str,
+    *,
+    split: str,
+    tokens: TokensInfo,
+) -> dict[str, list[Parts]] | None:
+    """Return the answers behind every training's score; None where it is not made of sums over examples."""
+    found: dict[str, list[Parts]] = {}
+    for name in names:
+        for seed in seeds:
+            part = _parts(ctx.input("evaluations") / f"{name}-{seed}", metric, split=split, tokens=tokens)
+            if part is None:
+                return None
+            found.setdefault(name, []).append(part)
+    return found
+
+
+def read_baseline(
+    ctx: StageContext,
+    method: Method,
+    metric: str,
+    *,
+    seeds: Sequence[int],
+    tokens: TokensInfo,
+) -> dict[str, Any] | None:
+    """Return the baseline's name and scores, and how far a method is ahead of it on validation.
+
+    `advantage` and `interval` are null where the baseline has no such score. None without a baseline.
+    """
+    folder = ctx.input("baseline")
+    content = _read_json(folder / "baseline.json")
+    if content is None:
+        return None
+    scores = content["scores"]
+    told: dict[str, Any] = {"name": content["name"], **scores, "advantage": None, "interval": None}
+    if metric in scores["validation"]:
+        parts = read_parts(ctx, [method.name], seeds, metric, split="validation", tokens=tokens)
+        ahead = ahead_of(
+            [training.validation[metric] for training in method.trainings],
+            scores["validation"][metric],
+            metric=metric,
+            parts=None if parts is None else parts[method.name],
+            others=None if parts is None else _parts(folder, metric, split="validation", tokens=tokens),
+        )
+        told |= {"advantage": ahead.value, "interval": ahead.interval()}
+    return told
+
+
+def _parts(folder: Path, metric: str, *, split: str, tokens: TokensInfo) -> Parts | None:
+    read: Any = task_module(tokens.task, "parts").parts
+    parts: Parts | None = read(
+        folder, metric, split=split, labels=len(tokens.labels), objective=tokens.objective
+    )
+    return parts
 
 
 def read_scores(path: Path, *, metrics: Sequence[str]) -> dict[str, dict[str, float]]:
@@ -240,6 +317,6 @@ def _result(ctx: StageContext, folder: str, name: str, seed: int, ending: str) -
     return path
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+def _read_json(path: Path) -> Any:
+    content: Any = json.loads(path.read_text(encoding="utf-8"))
     return content

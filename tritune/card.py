@@ -63,7 +63,8 @@ def model_card(comparison: Mapping[str, Any], words: CardText, *, architecture: 
         f"Lower is better for {' and '.join(lower)}. "
         "The test split took no part in training or in the choice.",
         "",
-        f"Why this one: {plain(comparison['reason'])}",
+        *_baseline_lines(comparison["baseline"], comparison["metric"]),
+        " ".join(filter(None, (f"Why this one: {plain(comparison['reason'])}", comparison["sureness"]))),
         "",
         *(["Warnings:", "", *warnings, ""] if warnings else []),
         "## How it was trained",
@@ -94,6 +95,16 @@ def model_card(comparison: Mapping[str, Any], words: CardText, *, architecture: 
         *words.closing,
     ]
     return "\n".join(lines)
+
+
+def _baseline_lines(baseline: Mapping[str, Any] | None, metric: str) -> list[str]:
+    if baseline is None or metric not in baseline["test"]:
+        return []
+    return [
+        f"Without a pretrained model, in seconds: {plain(baseline['name'])} has a {metric_title(metric)} of "
+        f"{baseline['test'][metric]:.4f} on test.",
+        "",
+    ]
 
 
 def _score_row(metric: str, shipped: Mapping[str, Any], floor: Mapping[str, Any] | None) -> str:

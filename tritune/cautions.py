@@ -1,6 +1,7 @@
 """What a person should know before trusting a comparison, each in one plain sentence."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tritune.metrics.catalogue import advantage, metric_title
 
@@ -26,6 +27,26 @@ def overfitting_caution(name: str, history: Sequence[Mapping[str, float]]) -> st
         f"loss falls from {lowest['train_loss']:.3f} to {last['train_loss']:.3f}. The epoch with the best "
         "score was kept; fewer epochs, a lower rate or more frozen layers may do better."
     )
+
+
+def baseline_cautions(name: str, baseline: Mapping[str, Any] | None, metric: str) -> list[str]:
+    """Return a warning when the method that ships is not shown to be better than the baseline.
+
+    Args:
+        name: of the method.
+        baseline: `name`, and of the validation split its score, the method's `advantage` and its `interval`;
+            None: the task has none.
+        metric: that the methods are compared by.
+    """
+    if baseline is None or baseline["interval"] is None or baseline["interval"][0] > 0:
+        return []
+    low, high = baseline["interval"]
+    return [
+        f"{name} is not shown to be better than {baseline['name']}, which takes seconds and scores "
+        f"{baseline['validation'][metric]:.4f} ({metric_title(metric)}, validation): the difference lies "
+        f"between {low:+.4f} and {high:+.4f} with 95% confidence. Ship that, or look for more or cleaner "
+        "data, a better base model or other learning rates."
+    ]
 
 
 def unfinished_caution(

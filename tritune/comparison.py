@@ -1,4 +1,4 @@
-"""Which of the methods to ship, and why, in one sentence.
+"""Which of the methods to ship, why, and how sure that is.
 
 The choice sees validation scores and costs; test scores pass through. Pure: no files, no torch.
 """
@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
 
+from tritune.evidence import Evidence, difference_content
 from tritune.metrics.catalogue import METRICS, advantage, metric_title
 from tritune.settings.decide import CompareSettings
+from tritune.verdict import Decision, judged
 
 ROUNDING = 1e-9
 """Scores this close to the margin are within it: 0.91 - 0.90 is not 0.01 in floating point."""
@@ -59,50 +61,81 @@ class Choice:
 
     method: str
     seed: int
+    decision: Decision
     reason: str
     """One sentence, with the numbers that decided."""
 
+    sureness: str
+    """What is known of how sure that is, a sentence; empty where there is nothing to add."""
 
-def choose(methods: Sequence[Method], settings: CompareSettings) -> Choice:
+
+def choose(methods: Sequence[Method], settings: CompareSettings, evidence: Evidence) -> Choice:
     """Return what to ship, by validation scores only.
 
-    Equal scores (rule `best`) and all methods within the margin (rule `cheapest_within`) are ranked by
-    trained compute, then by trainable parameters, then by the order given. Of the chosen method the seed
-    with the best validation score ships; the first one in a tie.
+    Equal scores (rule `best`) and all methods that are not shown to be worse than the best (rule
+    `cheapest_not_worse`) are ranked by trained compute, then by trainable parameters, then by their order.
+    A single seed can show nothing: then it is the methods within the margin that are ranked. Of the chosen
+    method the seed with the best validation score ships; the first one in a tie.
 
     Args:
         methods: At least one, each with the same seeds.
         settings: Its `metric` is a metric, not auto.
+        evidence: Of that metric on the validation split.
     """
     metric = settings.metric
     best = max(methods, key=lambda method: advantage(metric, method.mean(metric), 0.0))
-    margin = settings.margin if settings.rule == "cheapest_within" else 0.0
-    tolerance = ROUNDING if settings.rule == "cheapest_within" else 0.0
-    candidates = [
-        method
-        for method in methods
-        if advantage(metric, best.mean(metric), method.mean(metric)) <= margin + tolerance
-    ]
+    candidates = [method for method in methods if _stays(method, best, settings, evidence)]
     # min and max keep the first of equals, so the order of `methods` decides last.
     chosen = min(candidates, key=lambda method: (method.trained_compute, method.parameters_trainable))
     training = max(chosen.trainings, key=lambda training: advantage(metric, training.validation[metric], 0.0))
-    return Choice(chosen.name, training.seed, _reason(methods, candidates, best, chosen, settings))
+    rivals = [method for method in methods if method is not chosen]
+    rival = max(rivals, key=lambda method: advantage(metric, method.mean(metric), 0.0)) if rivals else None
+    verdict = judged(chosen.name, None if rival is None else rival.name, settings.margin, evidence)
+    reason = _reason(methods, candidates, best, chosen, settings)
+    return Choice(chosen.name, training.seed, verdict.decision, reason, verdict.words)
+
+
+def _stays(method: Method, best: Method, settings: CompareSettings, evidence: Evidence) -> bool:
+    if method is best:
+        return True
+    behind = advantage(settings.metric, best.mean(settings.metric), method.mean(settings.metric))
+    if settings.rule == "best":
+        return behind <= 0
+    if len(method.trainings) == 1:
+        return behind <= settings.margin + ROUNDING
+    return not evidence.shown_worse(method.name, best.name)
 
 
 def comparison_content(
-    methods: Sequence[Method], choice: Choice, settings: CompareSettings
+    methods: Sequence[Method], choice: Choice, settings: CompareSettings, evidence: Mapping[str, Evidence]
 ) -> dict[str, Any]:
     """Return the comparison, fit for JSON: the choice and every method's scores, means and spreads.
 
-    A spread is `{"sd": sample standard deviation, "range": [lowest, highest]}`, null for a single seed.
+    A spread is `{"sd": sample standard deviation, "range": [lowest, highest]}`, null for a single seed. An
+    interval holds the true mean with 95 % confidence, and null where nothing is known of its error.
+
+    Args:
+        evidence: Split -> what is known of the compared metric there.
     """
     return {
         "metric": settings.metric,
         "rule": settings.rule,
         "margin": settings.margin,
         "chosen": {"method": choice.method, "seed": choice.seed},
+        "decision": choice.decision,
         "reason": choice.reason,
-        "methods": [_method_content(method) for method in methods],
+        "sureness": choice.sureness,
+        "uncertain": _uncertain(methods, evidence["validation"]),
+        "differences": [difference_content(one) for one in evidence["validation"].differences],
+        "examples": next(iter(evidence["validation"].means.values())).examples,
+        "methods": [
+            _method_content(method)
+            | {
+                f"{split}_interval": _within(known.means[method.name].interval(), settings.metric)
+                for split, known in evidence.items()
+            }
+            for method in methods
+        ],
     }
 
 
@@ -122,6 +155,8 @@ def table_rows(content: Mapping[str, Any]) -> list[dict[str, Any]]:
                 spread = method[f"{split}_spread"]
                 row[f"{split}_{metric}"] = method[split][metric]
                 row[f"{split}_{metric}_sd"] = spread[metric]["sd"] if spread else ""
+            ends = method[f"{split}_interval"] or ("", "")
+            row[f"{split}_low"], row[f"{split}_high"] = ends
         rows.append(row)
     return rows
 
@@ -173,32 +208,50 @@ def _reason(
     others = [method for method in methods if method is not chosen]
     if not others:
         return f"{chosen.name} ships as the only method compared (validation {name} {score})."
+    among = _listing([method.name for method in candidates if method is not chosen])
     if settings.rule == "best" and len(candidates) > 1:
-        equals = _listing([method.name for method in candidates if method is not chosen])
         return (
             f"{chosen.name} ships: no method has a better validation {name} ({score}), and of those "
-            f"that share it (also {equals}) it took {_least(candidates, chosen)}."
+            f"that share it (also {among}) it took {_least(candidates, chosen)}."
         )
-    if chosen is best and (settings.rule == "best" or len(candidates) == 1):
-        second = max(others, key=lambda method: advantage(metric, method.mean(metric), 0.0))
-        ending = (
-            f"no other is within {settings.margin:g} of it" if settings.rule == "cheapest_within" else "next"
-        )
+    second = max(others, key=lambda method: advantage(metric, method.mean(metric), 0.0))
+    if settings.rule == "best":
+        ending = f"next ({second.name} {second.mean(metric):.4f})"
+        return f"{chosen.name} ships: it has the {most} validation {name}, {score}{over}; {ending}."
+    kept = "within {:g} of it" if seeds == 1 else "not shown to be worse"
+    kept = kept.format(settings.margin)
+    if len(candidates) == 1:
+        ending = f"no other is {kept}" if seeds == 1 else "all others are shown to be worse"
         return (
             f"{chosen.name} ships: it has the {most} validation {name}, {score}{over}; "
             f"{ending} ({second.name} {second.mean(metric):.4f})."
         )
     if chosen is best:
-        others_within = _listing([method.name for method in candidates if method is not chosen])
         return (
             f"{chosen.name} ships: it has the {most} validation {name}, {score}{over}, and of the methods "
-            f"within {settings.margin:g} of it (also {others_within}) it took {_least(candidates, chosen)}."
+            f"{kept} (also {among}) it took {_least(candidates, chosen)}."
         )
+    kept = f"within {settings.margin:g} of" if seeds == 1 else "not shown to be worse than"
     return (
-        f"{chosen.name} ships: its validation {name} of {score}{over} is within {settings.margin:g} of the "
+        f"{chosen.name} ships: its validation {name} of {score}{over} is {kept} the "
         f"best ({best.name}, {best.mean(metric):.4f}), and of the methods that are it took "
         f"{_least(candidates, chosen)}{_share(chosen, best)}."
     )
+
+
+def _within(interval: list[float] | None, metric: str) -> list[float] | None:
+    """Return an interval without what lies outside of the metric's range."""
+    if interval is None:
+        return None
+    return [min(max(end, METRICS[metric].lowest), METRICS[metric].highest) for end in interval]
+
+
+def _uncertain(methods: Sequence[Method], evidence: Evidence) -> str:
+    """Return what the intervals allow for, in words."""
+    estimate = evidence.means[methods[0].name]
+    parts = ["which seeds"] * (estimate.variance_of_seeds is not None)
+    parts += ["which examples were scored"] * (estimate.examples is not None)
+    return " and ".join(parts) or "not known"
 
 
 def _least(candidates: Sequence[Method], chosen: Method) -> str:
@@ -221,4 +274,6 @@ def _share(chosen: Method, best: Method) -> str:
 
 
 def _listing(names: Sequence[str]) -> str:
+    if not names:
+        return ""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -51,7 +51,15 @@ def render_report(content: ReportContent) -> str:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(count=count, score=score, compute=compute, shown=shown, percent=percent)
+    environment.filters.update(
+        count=count,
+        score=score,
+        signed=signed,
+        p_value=p_value,
+        compute=compute,
+        shown=shown,
+        percent=percent,
+    )
     comparison = content.comparison
     metric = comparison["metric"]
     method = next(one for one in comparison["methods"] if one["method"] == comparison["chosen"]["method"])
@@ -69,6 +77,7 @@ def render_report(content: ReportContent) -> str:
         task_part=Markup(block.render(content.task_block)),
         score_chart=_score_chart(comparison),
         floor_drawn=_floor_drawn(comparison),
+        floors=[one for one in (comparison["floor"], comparison["baseline"]) if one is not None],
         curves=_curves(content),
         parameters=[(name, _lines(value)) for name, value in content.parameters.items()],
     )
@@ -83,6 +92,16 @@ def count(value: float) -> str:
 def score(value: float) -> str:
     """Return a score with four decimals, a true minus in front where it is below 0."""
     return f"{value:.4f}".replace("-", "\u2212")
+
+
+def signed(value: float) -> str:
+    """Return a difference of scores with its sign and four decimals."""
+    return f"{value:+.4f}".replace("-", "\u2212")
+
+
+def p_value(value: float) -> str:
+    """Return a p-value with as many digits as are worth reading."""
+    return "<\u202f0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def percent(value: float) -> str:

@@ -26,7 +26,8 @@ TASK_FILES = {
     "tokenize": ("encode",),
     "train": ("score",),
     "evaluate": ("score",),
-    "compare": ("show",),
+    "baseline": ("baseline",),
+    "compare": ("parts", "show"),
     "select": ("card",),
 }
 """Which file of its task's folder a stage loads by name."""

@@ -251,7 +251,16 @@ def test_several_seeds_are_told_as_mean_and_spread(tmp_path, monkeypatch):
     content, page = compare(seeds=(1, 2, 3), epochs=6)
     assert "(mean of 3 seeds)" in content["reason"]
     assert content["methods"][0]["validation_spread"]["accuracy"]["sd"] > 0
-    assert "mean over 3 seeds ± standard deviation" in page
+    assert "Mean over seeds ± standard deviation" in page
+    assert "which seeds and which examples were scored" in page
+    low, high = content["methods"][0]["validation_interval"]
+    assert low < content["methods"][0]["validation"]["macro_f1"] < high
+    assert [(one["first"], one["second"]) for one in content["differences"]] == [
+        ("full", "partial"),
+        ("full", "adaptive"),
+        ("partial", "adaptive"),
+    ]
+    assert "full over partial" in page
 
 
 def test_many_classes_are_folded_away_after_the_weakest(tmp_path, monkeypatch):
@@ -300,3 +309,36 @@ def test_a_browser_draws_every_chart_without_an_error(project, tmp_path, width):
     assert len(measured["boxes"]) == 8
     assert all(w > 100 and h > 50 for w, h in measured["boxes"])
     assert measured["wide"] <= width, "the page must not scroll sideways"
+
+
+def test_a_model_that_is_not_shown_to_beat_the_baseline_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fabricated.fabricate(tmp_path, skill={"full": 1.0, "partial": 0.9, "adaptive": 0.8})
+    content, page = compare()
+    (warning,) = [one for one in content["warnings"] if "counted words" in one]
+    baseline = content["baseline"]
+    low, high = baseline["interval"]
+    assert low <= 0 < high
+    shipped = content["chosen"]["method"]
+    assert warning == (
+        f"{shipped} is not shown to be better than counted words, which takes seconds "
+        f"and scores {baseline['validation']['macro_f1']:.4f} (macro F1, validation): the difference lies "
+        f"between {low:+.4f} and {high:+.4f} with 95% confidence. Ship that, or look for more or cleaner "
+        "data, a better base model or other learning rates."
+    )
+    assert "counted words" in page
+
+
+@pytest.mark.usefixtures("project")
+def test_a_model_that_beats_the_baseline_needs_no_warning():
+    content, page = compare()
+    assert content["baseline"]["interval"][0] > 0
+    assert not [one for one in content["warnings"] if "counted words" in one]
+    assert "against counted words, which takes seconds and no pretrained model" in page
+
+
+def test_without_a_baseline_nothing_is_said_of_one(project):
+    (project / "baseline/baseline.json").write_text("null")
+    content, page = compare()
+    assert content["baseline"] is None
+    assert "takes seconds" not in page

@@ -2,6 +2,7 @@ from ruamel.yaml import YAML
 
 from tritune.card import model_card
 from tritune.comparison import Method, Training, choose, comparison_content
+from tritune.evidence import weigh
 from tritune.metrics.catalogue import metrics_of
 from tritune.settings.decide import CompareSettings
 from tritune.task.text_classification.card import card_text
@@ -13,7 +14,10 @@ def card(*, labels: list[str], warnings: list[str] | None = None) -> str:
     scores = dict.fromkeys(METRICS, 0.5)
     methods = [Method("full", "full", 10, 20, 1.0, [Training(1, scores, scores, 2, 1)])]
     settings = CompareSettings(metric="macro_f1")
-    content = comparison_content(methods, choose(methods, settings), settings)
+    known = weigh({"full": [0.5]}, metric="macro_f1", parts=None)
+    evidence = {"validation": known, "test": known}
+    content = comparison_content(methods, choose(methods, settings, known), settings, evidence)
+    content["baseline"] = {"name": "counted <words>", "test": {"macro_f1": 0.25}}
     content |= {
         "task": "text_classification",
         "objective": "single_label",
@@ -43,3 +47,7 @@ def test_warnings_are_told_and_act_as_text():
 
 def test_very_many_labels_are_shortened():
     assert "and 50 more in `config.json`" in card(labels=[f"l{index}" for index in range(250)])
+
+
+def test_the_baseline_is_told():
+    assert "counted &lt;words\\> has a macro F1 of 0.2500 on test." in card(labels=["a", "b"])

@@ -4,13 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tritune.comparison import Method, Training, choose, comparison_content, table_rows
+from tritune.comparison import Choice, Method, Training, choose, comparison_content, table_rows
+from tritune.evidence import Evidence, weigh
 from tritune.metrics.catalogue import metrics_of
 from tritune.settings.decide import CompareSettings
 
 METRICS = metrics_of("text_classification", objective="single_label")
 
-WITHIN = CompareSettings(metric="macro_f1", rule="cheapest_within", margin=0.01)
+WITHIN = CompareSettings(metric="macro_f1", rule="cheapest_not_worse", margin=0.01)
 BEST = CompareSettings(metric="macro_f1", rule="best", margin=0.01)
 
 
@@ -36,24 +37,49 @@ def method(
     return Method(name, "full", trainable, 100, compute / epochs, trainings)
 
 
+def evidence(methods: list[Method], metric: str = "macro_f1") -> Evidence:
+    """What the scores show where the examples behind them are not known."""
+    scores = {one.name: [training.validation[metric] for training in one.trainings] for one in methods}
+    return weigh(scores, metric=metric, parts=None)
+
+
+def pick(methods: list[Method], settings: CompareSettings) -> Choice:
+    return choose(methods, settings, evidence(methods, settings.metric))
+
+
+def content_of(methods: list[Method], settings: CompareSettings) -> dict:
+    known = evidence(methods, settings.metric)
+    return comparison_content(
+        methods, choose(methods, settings, known), settings, {"validation": known, "test": known}
+    )
+
+
+ONE_SEED = "One seed can't tell the methods from luck: list three or more under `seeds`."
+
+
 def test_best_takes_the_highest_mean():
-    choice = choose([method("full", 0.90, 0.92), method("partial", 0.89, 0.94)], BEST)
+    choice = pick([method("full", 0.90, 0.92), method("partial", 0.89, 0.94)], BEST)
     assert (choice.method, choice.seed) == ("partial", 2)
     assert choice.reason == (
         "partial ships: it has the highest validation macro F1, 0.9150 (mean of 2 seeds); next (full 0.9100)."
+    )
+    assert choice.sureness == (
+        "Undecided: with 95% confidence full is between 0.1856 better and 0.1956 worse; about 16 more seeds "
+        "would tell."
     )
 
 
 def test_a_lower_score_is_better_where_the_metric_says_so():
     settings = CompareSettings(metric="negative_log_likelihood", rule="best")
-    choice = choose([method("full", 0.3), method("partial", 0.2)], settings)
+    choice = pick([method("full", 0.3), method("partial", 0.2)], settings)
     assert choice.method == "partial"
     assert "lowest validation negative log likelihood, 0.2000" in choice.reason
 
 
-def test_the_cheapest_within_the_margin_ships():
-    choice = choose([method("full", 0.915), method("partial", 0.912, compute=38.0)], WITHIN)
+def test_the_cheapest_not_worse_the_margin_ships():
+    choice = pick([method("full", 0.915), method("partial", 0.912, compute=38.0)], WITHIN)
     assert choice.method == "partial"
+    assert (choice.decision, choice.sureness) == ("one_seed", ONE_SEED)
     assert choice.reason == (
         "partial ships: its validation macro F1 of 0.9120 is within 0.01 of the best (full, 0.9150), and of "
         "the methods that are it took the least compute to train, 38% of full's."
@@ -61,7 +87,7 @@ def test_the_cheapest_within_the_margin_ships():
 
 
 def test_outside_the_margin_cheapness_does_not_count():
-    choice = choose([method("full", 0.915), method("partial", 0.90, compute=38.0)], WITHIN)
+    choice = pick([method("full", 0.915), method("partial", 0.90, compute=38.0)], WITHIN)
     assert choice.method == "full"
     assert choice.reason == (
         "full ships: it has the highest validation macro F1, 0.9150; "
@@ -69,8 +95,8 @@ def test_outside_the_margin_cheapness_does_not_count():
     )
 
 
-def test_the_best_ships_when_it_is_also_the_cheapest_within_the_margin():
-    choice = choose([method("full", 0.915), method("partial", 0.916, compute=38.0)], WITHIN)
+def test_the_best_ships_when_it_is_also_the_cheapest_not_worse_the_margin():
+    choice = pick([method("full", 0.915), method("partial", 0.916, compute=38.0)], WITHIN)
     assert choice.reason == (
         "partial ships: it has the highest validation macro F1, 0.9160, and of the methods within 0.01 of it "
         "(also full) it took the least compute to train."
@@ -79,21 +105,21 @@ def test_the_best_ships_when_it_is_also_the_cheapest_within_the_margin():
 
 def test_the_margin_itself_is_within_in_spite_of_rounding():
     assert 0.91 - 0.90 > 0.01
-    assert choose([method("full", 0.91), method("partial", 0.90, compute=1.0)], WITHIN).method == "partial"
+    assert pick([method("full", 0.91), method("partial", 0.90, compute=1.0)], WITHIN).method == "partial"
 
 
 def test_ties_go_to_compute_then_to_parameters_then_to_the_order():
     equal = [method("a", 0.9), method("b", 0.9, trainable=40), method("c", 0.9, trainable=40)]
-    assert choose(equal, BEST).method == "b"
-    assert choose(equal, WITHIN).method == "b"
+    assert pick(equal, BEST).method == "b"
+    assert pick(equal, WITHIN).method == "b"
     cheaper = method("d", 0.9, compute=99.0)
-    assert choose([*equal, cheaper], BEST).method == "d"
-    assert choose([*equal, cheaper], BEST).reason == (
+    assert pick([*equal, cheaper], BEST).method == "d"
+    assert pick([*equal, cheaper], BEST).reason == (
         "d ships: no method has a better validation macro F1 (0.9000), and of those that share it "
         "(also a, b and c) it took the least compute to train."
     )
-    assert "and stands first in the list of methods" in choose(equal, BEST).reason
-    assert "and trained the fewest parameters" in choose(equal[:2], BEST).reason
+    assert "and stands first in the list of methods" in pick(equal, BEST).reason
+    assert "and trained the fewest parameters" in pick(equal[:2], BEST).reason
 
 
 def test_early_stopping_makes_a_method_cheaper():
@@ -104,11 +130,11 @@ def test_early_stopping_makes_a_method_cheaper():
 
 
 def test_the_first_seed_ships_in_a_tie():
-    assert choose([method("full", 0.8, 0.9, 0.9)], BEST).seed == 2
+    assert pick([method("full", 0.8, 0.9, 0.9)], BEST).seed == 2
 
 
 def test_a_single_method_ships_and_says_so():
-    assert choose([method("full", 0.9)], WITHIN).reason == (
+    assert pick([method("full", 0.9)], WITHIN).reason == (
         "full ships as the only method compared (validation macro F1 0.9000)."
     )
 
@@ -129,14 +155,14 @@ def test_test_scores_never_change_the_choice(given_methods, other_tests, setting
         ]
 
     ours = build([test for _, test, _ in given_methods])
-    assert choose(ours, settings) == choose(build(other_tests), settings)
+    assert pick(ours, settings) == pick(build(other_tests), settings)
 
 
 @given(st.lists(st.tuples(scores, st.floats(1, 100)), min_size=1, max_size=5))
 def test_the_chosen_is_within_the_margin_and_none_within_is_cheaper(given_methods):
     methods = [method(f"m{i}", score, compute=c) for i, (score, c) in enumerate(given_methods)]
     by_name = {one.name: one for one in methods}
-    chosen = by_name[choose(methods, WITHIN).method]
+    chosen = by_name[pick(methods, WITHIN).method]
     best = max(one.mean("macro_f1") for one in methods)
     assert chosen.mean("macro_f1") >= best - 0.01 - 1e-8
     for one in methods:
@@ -146,7 +172,7 @@ def test_the_chosen_is_within_the_margin_and_none_within_is_cheaper(given_method
 
 def test_content_has_means_and_spreads_by_hand():
     methods = [method("full", 0.90, 0.94, test=0.7), method("partial", 0.5, 0.5)]
-    content = comparison_content(methods, choose(methods, BEST), BEST)
+    content = content_of(methods, BEST)
     full = content["methods"][0]
     assert content["chosen"] == {"method": "full", "seed": 2}
     assert full["validation"]["macro_f1"] == pytest.approx(0.92)
@@ -159,9 +185,58 @@ def test_content_has_means_and_spreads_by_hand():
 
 def test_a_single_seed_has_no_spread():
     methods = [method("full", 0.9)]
-    content = comparison_content(methods, choose(methods, BEST), BEST)
+    content = content_of(methods, BEST)
     assert content["methods"][0]["validation_spread"] is None
     (row,) = table_rows(content)
     assert row["validation_macro_f1"] == 0.9
     assert row["validation_macro_f1_sd"] == ""
     assert row["chosen"] == "true"
+
+
+def test_a_method_shown_to_be_worse_does_not_ship_however_cheap():
+    full = method("full", 0.90, 0.91, 0.92, 0.91)
+    partial = method("partial", 0.85, 0.862, 0.87, 0.86, compute=1.0)
+    choice = pick([full, partial], WITHIN)
+    assert (choice.method, choice.decision) == ("full", "better")
+    assert choice.reason == (
+        "full ships: it has the highest validation macro F1, 0.9100 (mean of 4 seeds); all others are shown "
+        "to be worse (partial 0.8605)."
+    )
+
+
+def test_a_cheaper_method_ships_if_it_is_not_shown_to_be_worse():
+    full = method("full", 0.900, 0.910, 0.920, 0.910)
+    partial = method("partial", 0.899, 0.909, 0.919, 0.908, compute=38.0)
+    choice = pick([full, partial], WITHIN)
+    assert (choice.method, choice.decision) == ("full", "better")  # by 0.001 or 0.002 with every seed
+    partial = method("partial", 0.899, 0.911, 0.919, 0.908, compute=38.0)
+    choice = pick([full, partial], WITHIN)
+    assert (choice.method, choice.decision) == ("partial", "as_good")
+    assert choice.reason == (
+        "partial ships: its validation macro F1 of 0.9093 (mean of 4 seeds) is not shown to be worse than "
+        "the best (full, 0.9100), and of the methods that are it took the least compute to train, 38% of "
+        "full's."
+    )
+    assert choice.sureness == "With 95% confidence full is at most 0.0028 better."
+
+
+def test_the_content_tells_every_difference():
+    methods = [method("full", 0.90, 0.92, 0.94), method("partial", 0.80, 0.81, 0.85, compute=1.0)]
+    content = content_of(methods, WITHIN)
+    (difference,) = content["differences"]
+    assert (difference["first"], difference["second"]) == ("full", "partial")
+    assert difference["advantage"] == pytest.approx(0.1)
+    assert difference["interval"] == pytest.approx(
+        [0.1 - 4.302653 * 0.01 / 3**0.5, 0.1 + 4.302653 * 0.01 / 3**0.5]
+    )
+    assert difference["claimed"]
+    assert content["methods"][0]["validation_interval"] == pytest.approx(
+        [0.92 - 4.302653 * 0.02 / 3**0.5, 0.92 + 4.302653 * 0.02 / 3**0.5]
+    )
+    assert content["decision"] == "better"
+
+
+def test_an_interval_ends_where_the_metric_does():
+    content = content_of([method("full", 0.90, 0.99)], BEST)
+    low, high = content["methods"][0]["validation_interval"]
+    assert (high, low < 0.9) == (1.0, True)

@@ -3,6 +3,7 @@
 Light: imports neither numpy nor scikit-learn.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -18,6 +19,10 @@ class Metric:
     per_epoch: bool = True
     """Whether it is known after each epoch; what needs generated text is known at the end only."""
 
+    lowest: float = 0.0
+    highest: float = 1.0
+    """The ends of its range."""
+
 
 NEGATIVE_LOG_LIKELIHOOD = "negative_log_likelihood"
 
@@ -26,19 +31,19 @@ METRICS: Mapping[str, Metric] = {
     "macro_f1": Metric("macro F1"),
     "weighted_f1": Metric("weighted F1"),
     "micro_f1": Metric("micro F1"),
-    "matthews_correlation": Metric("Matthews correlation"),
+    "matthews_correlation": Metric("Matthews correlation", lowest=-1.0),
     "exact_match": Metric("exact match"),
     "answer_f1": Metric("answer F1"),
     "entity_f1": Metric("entity F1"),
     "entity_precision": Metric("entity precision"),
     "entity_recall": Metric("entity recall"),
     "rouge_l": Metric("ROUGE-L", per_epoch=False),
-    "chrf": Metric("chrF", per_epoch=False),
-    "bleu": Metric("BLEU", per_epoch=False),
+    "chrf": Metric("chrF", per_epoch=False, highest=100.0),
+    "bleu": Metric("BLEU", per_epoch=False, highest=100.0),
     "distinct_1": Metric("distinct-1", per_epoch=False),
     "distinct_2": Metric("distinct-2", per_epoch=False),
-    "perplexity": Metric("perplexity", higher_is_better=False),
-    NEGATIVE_LOG_LIKELIHOOD: Metric("negative log likelihood", higher_is_better=False),
+    "perplexity": Metric("perplexity", higher_is_better=False, lowest=1.0, highest=math.inf),
+    NEGATIVE_LOG_LIKELIHOOD: Metric("negative log likelihood", higher_is_better=False, highest=math.inf),
     "expected_calibration_error": Metric("expected calibration error", higher_is_better=False),
 }
 """A name means the same in every task."""

@@ -12,12 +12,13 @@ class CompareSettings(Section):
     """The section `compare`: the choice between methods, on the validation split only."""
 
     metric: MetricName = "auto"
-    rule: Literal["best", "cheapest_within"] = "cheapest_within"
-    """best: the highest mean score. cheapest_within: of the methods whose mean score is within
-    `margin` of the best, the one with the least trained compute."""
+    rule: Literal["best", "cheapest_not_worse"] = "cheapest_not_worse"
+    """best: the highest mean score. cheapest_not_worse: of the methods that are not shown to be worse than
+    the best, the one with the least trained compute. A single seed can show nothing; then it is the cheapest
+    of those within `margin` of the best."""
 
     margin: Annotated[float, Field(ge=0)] = 0.01
-    """In the metric's own unit."""
+    """Scores closer than this are as good as equal, in the metric's own unit."""
 
 
 class RegisterSettings(Section):

@@ -10,6 +10,10 @@ A task is a folder `tritune/task/NAME`. Each of its files serves one stage or co
 - `show.py` (stage compare): `floor(profile, labels) -> Floor | None`, `cautions(name, shipped) -> list[str]`,
   `data_columns(part) -> Mapping[str, int]` of one split of the profile, and `block(shipped)`, the variables
   of `show.html.j2` beside it, which is the task's part of the report
+- `baseline.py` (stage baseline): `baseline(ingested) -> Baseline | None`, which takes seconds and no
+  pretrained model
+- `parts.py` (stage compare): `parts(evaluation, metric, split, labels, objective) -> Parts | None`, the
+  answers behind a score as numbers to be summed, an example a row, so that examples can be resampled
 - `card.py` (stage select): `card_text(comparison) -> CardText`
 - `answer.py` (`tritune predict`): `Answerer`
 
@@ -197,6 +201,16 @@ class Floor:
 
     scores: Mapping[str, Mapping[str, float]]
     """Split -> scores; metrics that it has no sensible value of are left out."""
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What was learnt in seconds, without a pretrained model."""
+
+    floor: Floor
+    predictions: pa.Table
+    """Rows of validation and test in the form that the stage `evaluate` writes them in, as far as `parts.py`
+    reads it."""
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,18 @@ from tests.tritune.tiny_tokenizers import byte_level
 from tritune.generation import Written
 from tritune.outputs import Outputs
 from tritune.settings.model import TokenizeSettings
+from tritune.statistics.resample import plain_score
 from tritune.task.contract import Split
 from tritune.task.dialogue.encode import encoder
-from tritune.task.dialogue.score import perplexity, prediction_table, sampled, scorer, turns_of
+from tritune.task.dialogue.parts import parts
+from tritune.task.dialogue.score import (
+    PREDICTIONS,
+    perplexity,
+    prediction_table,
+    sampled,
+    scorer,
+    turns_of,
+)
 from tritune.tokenizing import TextTokenizer
 
 TOKENIZER = byte_level(special=SPECIAL[CHATML])
@@ -99,3 +108,22 @@ def test_perplexity_is_e_to_the_mean_over_tokens():
     outputs = Outputs(np.asarray([[3.0, 1], [1.0, 3]], dtype=np.float32), np.asarray([0, 1, 2]))
     assert scorer(None, None)(outputs) == {"perplexity": pytest.approx(math.e)}
     assert math.isfinite(perplexity(1e9))
+
+
+def test_scores_are_sums_over_dialogues(tmp_path):
+    rows = [
+        {"id": name, "tokens": tokens, "negative_log_likelihood": loss, "generated": said, "reference": "a b"}
+        for name, tokens, loss, said in [("x", 1, 2.0, "a b"), ("y", 3, 1.0, None), ("x", 4, 0.5, "c")]
+    ]
+    defaults = {"split": "validation", "turn": 1, "before": "", "ended": None}
+    table = pa.Table.from_pylist([defaults | row for row in rows], schema=PREDICTIONS)
+    pq.write_table(table, tmp_path / "predictions.parquet")
+
+    def of(metric):
+        return parts(tmp_path, metric, split="validation", labels=0, objective="causal_lm")
+
+    assert of("perplexity").ids == ["x", "y"]
+    assert plain_score(of("perplexity")) == pytest.approx(math.exp((2 + 3 + 2) / 8))
+    assert plain_score(of("negative_log_likelihood")) == pytest.approx(7 / 8)
+    assert plain_score(of("rouge_l")) == pytest.approx(0.5)
+    assert of("bleu") is None

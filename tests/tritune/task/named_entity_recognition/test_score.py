@@ -8,7 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tritune.outputs import Outputs
+from tritune.statistics.resample import plain_score
 from tritune.task.contract import Split
+from tritune.task.named_entity_recognition.parts import parts
 from tritune.task.named_entity_recognition.rows import SCHEMA
 from tritune.task.named_entity_recognition.score import evaluate, guess, scorer
 from tritune.tokens import IGNORED, TokensInfo, read_tokens, token_schema
@@ -102,6 +104,11 @@ def test_evaluate_keeps_every_word_and_every_entity(split: Split) -> None:
         {"type": "x", "start": 3, "end": 4, "probability": pytest.approx(0.5)},
     ]
     assert (second["id"], second["entities"]) == ("b", [])
+    pq.write_table(done.predictions, split.gold.with_name("predictions.parquet"))
+    for metric in ("entity_f1", "entity_precision", "entity_recall", "accuracy"):
+        of = parts(split.gold.parent, metric, split="validation", labels=3, objective="token_labels")
+        assert plain_score(of) == pytest.approx(done.scores["validation"][metric])
+        assert of.ids == ["a", "b"]
     columns, rows = done.tables["per_type.csv"]
     assert [dict(zip(columns, row, strict=True)) for row in rows] == [
         {"split": "validation", "type": "rare", "entities": 1, "predicted": 0, "correct": 0}

@@ -13,7 +13,9 @@ from tritune.metrics.answers import AnswerScore
 from tritune.metrics.catalogue import metrics_of
 from tritune.outputs import Outputs
 from tritune.question_answering.gold import read_gold
+from tritune.statistics.resample import plain_score
 from tritune.task.contract import Split
+from tritune.task.question_answering.parts import parts
 from tritune.task.question_answering.rows import SCHEMA
 from tritune.task.question_answering.score import evaluate, guess, scorer
 from tritune.tokens import TokensInfo, token_schema
@@ -125,6 +127,15 @@ def test_predictions_have_a_row_per_question_with_its_span(answered):
     assert 0.2 < last["probability"] < 1
     assert last["answers"] == ["bob", "bob cyd"]
     assert (last["exact_match"], last["f1"]) == (1.0, 1.0)
+
+
+def test_scores_are_sums_over_questions(answered, tmp_path: Path):
+    pq.write_table(answered.predictions, tmp_path / "predictions.parquet")
+    for split in ("validation", "test"):
+        for metric in ("answer_f1", "exact_match"):
+            of = parts(tmp_path, metric, split=split, labels=0, objective="spans")
+            assert plain_score(of) == pytest.approx(answered.scores[split][metric])
+    assert parts(tmp_path, "negative_log_likelihood", split="test", labels=0, objective="spans") is None
 
 
 def test_the_groups_are_a_table(answered):
