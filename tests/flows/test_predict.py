@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,24 @@ def test_every_row_gets_the_label_that_transformers_gives_it(model, texts, tmp_p
         assert row["probabilities"] == pytest.approx(expected, abs=1e-5)
         assert row["label"] == max(expected, key=expected.get)
         assert row["probability"] == row["probabilities"][row["label"]]
+
+
+def test_probabilities_are_as_sure_as_the_model_was_right(model, texts, tmp_path):
+    """The temperature that ships with the model divides its logits."""
+    warm = tmp_path / "warm"
+    shutil.copytree(model, warm)
+    (warm / "decided.json").write_text('{"temperature": 2.0}')
+    run(model, texts, tmp_path / "cold.jsonl", everything=True)
+    run(warm, texts, tmp_path / "warm.jsonl", everything=True)
+    for cold, row in zip(*(read_lines(tmp_path / f"{name}.jsonl") for name in ("cold", "warm")), strict=True):
+        roots = {label: probability**0.5 for label, probability in cold["probabilities"].items()}
+        expected = {label: root / sum(roots.values()) for label, root in roots.items()}
+        assert row["probabilities"] == pytest.approx(expected, abs=1e-4)
+        assert row["label"] == cold["label"]
+
+
+def read_lines(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def test_csv_by_the_name_of_the_output(model, texts, tmp_path):

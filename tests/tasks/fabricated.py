@@ -12,7 +12,12 @@ import pyarrow.parquet as pq
 from tasks.evaluate import write_csv
 from tritune.metrics.classification import classification_metrics, softmax
 from tritune.pipeline.context import StageContext
-from tritune.task.text_classification.score import calibration_rows, per_class_rows, prediction_table
+from tritune.task.text_classification.score import (
+    calibration_rows,
+    per_class_rows,
+    prediction_table,
+    temperature_rows,
+)
 from tritune.tokens import TokensInfo, TokenTable, write_tokens_info
 
 INPUTS = (
@@ -169,6 +174,12 @@ def write_evaluation(
         ("split", "lower", "upper", "rows", "confidence", "accuracy"),
         calibration_rows(tables, probabilities),
     )
+    write_csv(
+        target / "temperature.csv",
+        ("split", "temperature", "expected_calibration_error", "negative_log_likelihood"),
+        temperature_rows(tables, logits, temperature=1.5),
+    )
+    write(target / "decided.json", {"temperature": 1.5})
     compute = {"device": "auto", "precision": "fp32", "threads": 1}
     write(target / "made_with.json", {"compute": compute, "versions": {"torch": "2.13.0+cpu"}})
     scores = {

@@ -137,6 +137,19 @@ def test_tables_cover_every_class_and_every_row():
 
 
 @pytest.mark.usefixtures("project")
+def test_the_temperature_is_set_on_validation_and_never_makes_it_worse():
+    run(context())
+    decided = json.loads(Path("scratch/outputs/evaluations/full-13/decided.json").read_text())
+    before, after, *test = read_csv("temperature.csv")
+    assert (before["temperature"], float(after["temperature"])) == ("1.0", decided["temperature"])
+    assert float(after["negative_log_likelihood"]) <= float(before["negative_log_likelihood"])
+    scores = json.loads(Path("scratch/outputs/metrics/full-13.json").read_text())
+    assert float(test[0]["negative_log_likelihood"]) == pytest.approx(
+        scores["test"]["negative_log_likelihood"]
+    )
+
+
+@pytest.mark.usefixtures("project")
 def test_two_runs_give_the_same_bytes():
     def hashes(scratch: str) -> dict[str, str]:
         run(context(scratch))
@@ -146,7 +159,7 @@ def test_two_runs_give_the_same_bytes():
         }
 
     first = hashes("one")
-    assert len(first) == 6
+    assert len(first) == 8
     assert hashes("two") == first
 
 

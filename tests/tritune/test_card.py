@@ -27,6 +27,7 @@ def card(*, labels: list[str], warnings: list[str] | None = None) -> str:
         "metrics": list(METRICS),
         "data": {"max_length": 128, "counts": {"train": {"truncated": 0}}},
         "warnings": warnings or [],
+        "decided": {"temperature": 1.5},
     }
     return model_card(content, card_text(content), architecture="bert")
 
@@ -51,3 +52,7 @@ def test_very_many_labels_are_shortened():
 
 def test_the_baseline_is_told():
     assert "counted &lt;words\\> has a macro F1 of 0.2500 on test." in card(labels=["a", "b"])
+
+
+def test_the_temperature_is_told():
+    assert "logits divided by 1.5, a temperature set on the validation split" in card(labels=["a", "b"])

@@ -1,5 +1,6 @@
 """Labels for new texts, by a fine-tuned classifier: what training did to its texts is done to these."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ import torch
 from tritune.inference import model_outputs
 from tritune.metrics.classification import softmax
 from tritune.metrics.multi_label import THRESHOLD, sigmoid
+from tritune.metrics.temperature import TEMPERATURE
 from tritune.models.classes import purpose
 from tritune.models.finetuned import load_finetuned
+from tritune.task.contract import DECIDED
 from tritune.tokenizing import NO_LIMIT, load_tokenizer
 from tritune.tokens import TokenTable
 from tritune.truncation import Keep
@@ -31,6 +34,10 @@ class Answerer:
         self._tokenizer = load_tokenizer(folder, max_length=NO_LIMIT)
         self._keep: Keep = purpose(folder).answering.get("truncation", "head")
         self._tuned = load_finetuned(folder)
+        decided = folder / DECIDED
+        self._temperature = (
+            float(json.loads(decided.read_text(encoding="utf-8"))[TEMPERATURE]) if decided.is_file() else 1.0
+        )
         self._device = device
         self._tuned.model.to(device)
 
@@ -61,6 +68,8 @@ class Answerer:
         self, inputs: Sequence[Mapping[str, Any]], *, batch_size: int, ids: Sequence[str]
     ) -> np.ndarray:
         """Return [inputs, labels] float32; with one label a text, each row sums to 1.
+
+        They are as sure as the model was right on the validation split, where it has a temperature for that.
 
         Args:
             inputs: At least one; each has `text`, and `text_pair` where the model reads pairs.
@@ -95,7 +104,9 @@ class Answerer:
             batch_size=batch_size,
             device=self._device,
         )
-        return (sigmoid if self._tuned.objective.name == "multi_label" else softmax)(outputs.values)
+        if self._tuned.objective.name == "multi_label":
+            return sigmoid(outputs.values)
+        return softmax(outputs.values / self._temperature)
 
 
 def _short(probability: float) -> float:

@@ -4,9 +4,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tritune.markdown import code
+from tritune.metrics.temperature import TEMPERATURE
 from tritune.task.contract import CardText
 
 SHOWN_LABELS = 200
+
+
+def _temperature_words(decided: Mapping[str, Any]) -> str:
+    if TEMPERATURE not in decided:
+        return ""
+    return (
+        f" Its probabilities are those of its logits divided by {decided[TEMPERATURE]}, a temperature set on "
+        "the validation split; `tritune predict` does that, other programs have to."
+    )
 
 
 def card_text(comparison: Mapping[str, Any]) -> CardText:
@@ -24,7 +34,8 @@ def card_text(comparison: Mapping[str, Any]) -> CardText:
             ""
             if several
             else " A text that fits none of the labels gets one all the same, often with high confidence."
-        ),
+        )
+        + _temperature_words(comparison["decided"]),
         command='echo "a text" | tritune predict --model FOLDER',
         example=(
             "from transformers import pipeline",

@@ -12,6 +12,7 @@ from tritune.metrics.calibration import reliability_bins
 from tritune.metrics.catalogue import NEGATIVE_LOG_LIKELIHOOD
 from tritune.metrics.classification import class_scores, classification_metrics, softmax
 from tritune.metrics.multi_label import THRESHOLD, multi_label_metrics, sigmoid
+from tritune.metrics.temperature import TEMPERATURE, fitted_temperature
 from tritune.objectives.multi_label import targets_of
 from tritune.task.contract import Evaluation, EvaluationRun, Guess, Scorer, Split
 from tritune.tokens import TokensInfo, TokenTable, read_tokens
@@ -32,13 +33,16 @@ def evaluate(run: EvaluationRun, splits: Sequence[Split]) -> Evaluation:
     """Score every row of every split once.
 
     Predictions: split, id, label and predicted (a class id, or the list of them), probabilities. Tables:
-    scores per class; with one label a text also the confusion of the test split for `dvc plots`, and the
-    reliability diagram.
+    scores per class; with one label a text also the confusion of the test split for `dvc plots`, the
+    reliability diagram, and how well the temperature calibrates. Decided: that temperature, set on the
+    validation split. All scores are those without it; it changes no answer, only how sure it is.
     """
     if run.info.objective == "multi_label":
         return _evaluate_several(run, splits)
     tables = {split.name: read_tokens(split.tokens) for split in splits}
-    probabilities = {split.name: softmax(run.outputs(split).values) for split in splits}
+    logits = {split.name: run.outputs(split).values for split in splits}
+    probabilities = {name: softmax(values) for name, values in logits.items()}
+    temperature = fitted_temperature(tables["validation"].labels, logits["validation"])
     labels = run.info.labels
     predicted = probabilities["test"].argmax(axis=1)
     return Evaluation(
@@ -56,7 +60,12 @@ def evaluate(run: EvaluationRun, splits: Sequence[Split]) -> Evaluation:
                 ("split", "lower", "upper", "rows", "confidence", "accuracy"),
                 calibration_rows(tables, probabilities),
             ),
+            "temperature.csv": (
+                ("split", "temperature", "expected_calibration_error", "negative_log_likelihood"),
+                temperature_rows(tables, logits, temperature=temperature),
+            ),
         },
+        decided={TEMPERATURE: temperature},
     )
 
 
@@ -132,6 +141,18 @@ def calibration_rows(
         for split, table in tables.items()
         for row in reliability_bins(table.labels, probabilities[split])
     ]
+
+
+def temperature_rows(
+    tables: Mapping[str, TokenTable], logits: Mapping[str, np.ndarray], *, temperature: float
+) -> list[tuple[Any, ...]]:
+    """Return what calibration is before, at a temperature of 1, and after, two rows a split."""
+    rows: list[tuple[Any, ...]] = []
+    for split, table in tables.items():
+        for each in (1.0, temperature):
+            scores = classification_metrics(table.labels, softmax(logits[split] / each))
+            rows.append((split, each, scores["expected_calibration_error"], scores[NEGATIVE_LOG_LIKELIHOOD]))
+    return rows
 
 
 def guess(

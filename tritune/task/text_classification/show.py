@@ -91,6 +91,7 @@ def block(shipped: Shipped) -> Mapping[str, Any]:
         "confused": confused_pairs(answers, labels=shipped.labels),
         "reliability": Markup(reliability_chart(bins, title="Accuracy by confidence, validation split")),
         "calibration_error": shipped.scores["validation"]["expected_calibration_error"],
+        "temperatures": read_temperatures(shipped.evaluation / "temperature.csv"),
         "mistakes": [one | {"text": texts[one["id"]]} for one in mistakes],
     }
 
@@ -171,6 +172,12 @@ def read_calibration(path: Path) -> list[tuple[float, float, float, int]]:
         for row in _read_csv(path)
         if row["split"] == "validation"
     ]
+
+
+def read_temperatures(path: Path) -> list[dict[str, Any]]:
+    """Return calibration without and with the temperature: two rows a split, the one at 1 first."""
+    numbers = ("temperature", "expected_calibration_error", "negative_log_likelihood")
+    return [{"split": row["split"], **{n: float(row[n]) for n in numbers}} for row in _read_csv(path)]
 
 
 def _read_csv(path: Path) -> list[dict[str, str]]:
