@@ -107,7 +107,7 @@ def _run_flow(root: Path, stages: list[Stage], forced: dict[str, str], project: 
             display.say(f"error: Prefect could not {failed}: {error}")
             if execution.runner is None:
                 return 1
-    return _conclude(console, execution)
+    return _conclude(console, execution, task=project.task)
 
 
 def shown_metric(project: Project) -> str:
@@ -133,7 +133,7 @@ def _workers(project: Project) -> int:
     return max(4, len(slots) + 2)
 
 
-def _conclude(console: "Console", execution: "Execution") -> int:
+def _conclude(console: "Console", execution: "Execution", *, task: str) -> int:
     """Print the end of the run and return the exit code."""
     from flows.summary import say, show_next_commands, show_results
 
@@ -159,5 +159,5 @@ def _conclude(console: "Console", execution: "Execution") -> int:
         return 2 if isinstance(execution.registration_error, InputError) else 1
     if execution.registration is not None:
         say(console, f"  registered: {execution.registration.message}")
-    show_next_commands(console)
+    show_next_commands(console, task=task)
     return 0

@@ -72,12 +72,22 @@ def say(console: Console, text: str) -> None:
     console.print(text, highlight=False, markup=False, soft_wrap=not console.is_terminal)
 
 
-def show_next_commands(console: Console) -> None:
+ASKING = {
+    "text_classification": ('echo "some text" | {tritune} predict', "label new texts with the model"),
+    "named_entity_recognition": ('echo "some text" | {tritune} predict', "find entities in new texts"),
+    "question_answering": ("{tritune} predict --input questions.csv", "answer new questions"),
+    "dialogue": ("{tritune} chat", "talk with the model"),
+}
+"""Task -> the command that asks the model, and what it does."""
+
+
+def show_next_commands(console: Console, *, task: str) -> None:
     """Print the three commands that a user would type next, as they work from this shell."""
     tritune = command("tritune")
     console.print("\nnext:", highlight=False)
+    asking, answer = ASKING[task]
     commands = {
-        f'echo "some text" | {tritune} predict': "label new texts with the model",
+        asking.format(tritune=tritune): answer,
         f"{tritune} ui": "see this run and earlier ones in the browser",
         f"{tritune} registry": "list the registered versions with their scores",
     }

@@ -4,7 +4,8 @@ import json
 import pytest
 from rich.console import Console
 
-from flows.summary import comparison_rows, show_next_commands, show_results, verdict
+from flows.summary import ASKING, comparison_rows, show_next_commands, show_results, verdict
+from tritune.task.contract import TASKS
 
 
 def test_what_was_not_measured_here_is_a_dash(tmp_path):
@@ -64,9 +65,16 @@ def test_the_table_and_the_verdict_are_readable_in_a_narrow_terminal(compared, w
 def test_a_command_stays_whole_in_a_narrow_terminal(monkeypatch):
     monkeypatch.setattr("flows.summary.command", lambda name: f"/a/long/path/to/an/environment/bin/{name}")
     file = io.StringIO()
-    show_next_commands(Console(file=file, width=60, force_terminal=True, color_system=None))
+    show_next_commands(
+        Console(file=file, width=60, force_terminal=True, color_system=None), task="text_classification"
+    )
     assert '  echo "some text" | /a/long/path/to/an/environment/bin/tritune predict\n' in file.getvalue()
     file = io.StringIO()
-    show_next_commands(Console(file=file, width=60))
+    show_next_commands(Console(file=file, width=60), task="dialogue")
+    assert "bin/tritune chat " in file.getvalue()
     assert "bin/tritune ui " in file.getvalue()
     assert "see this run and earlier ones in the browser\n" in file.getvalue()
+
+
+def test_every_task_has_a_command_that_asks_its_model():
+    assert set(ASKING) == set(TASKS)
