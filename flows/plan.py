@@ -86,7 +86,7 @@ def compiled_plans(
     for name in names:
         settings, key = project.method[name], f"method.{name}"
         method = importlib.import_module(f"tritune.methods.{settings.kind}")
-        rates = method.rates(anatomy, settings, key=key)
+        rates = method.rates(anatomy, settings, new_tensors=new_tensors, key=key)
         plans[name] = compile_plan(anatomy, rates, settings, new_tensors=new_tensors, key=key)
     return _headline(project, anatomy.architecture, remark), plans
 

@@ -34,7 +34,8 @@ def run(ctx: StageContext) -> None:
     )
     anatomy = take_apart(model)
     key = f"method.{method}"
-    rates = importlib.import_module(f"tritune.methods.{settings.kind}").rates(anatomy, settings, key=key)
+    method_of_kind = importlib.import_module(f"tritune.methods.{settings.kind}")
+    rates = method_of_kind.rates(anatomy, settings, new_tensors=new_tensors, key=key)
     plan = compile_plan(anatomy, rates, settings, new_tensors=new_tensors, key=key)
     (ctx.output_folder(f"plans/{method}") / "plan.json").write_text(plan.to_json(), encoding="utf-8")
     for note in plan.notes:

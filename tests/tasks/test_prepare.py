@@ -40,6 +40,9 @@ SETTINGS = [
     {"kind": "full"},
     {"kind": "partial", "freeze_fraction": 0.67},
     {"kind": "adaptive", "decay": 0.8, "head_lr": 1e-3},
+    {"kind": "probe_then_full"},
+    {"kind": "gradual", "decay": 0.8},
+    {"kind": "norms_and_biases"},
 ]
 
 

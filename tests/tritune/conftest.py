@@ -1,6 +1,7 @@
 """Tiny random models of many architectures, built in code; none has seen a text."""
 
-from collections.abc import Callable
+import importlib
+from collections.abc import Callable, Collection
 from functools import cache
 from typing import Any
 
@@ -82,5 +83,29 @@ def anatomy_of(tiny_model: Callable[..., Any]) -> Callable[..., Any]:
         from tritune.models.layers import take_apart
 
         return take_apart(tiny_model(architecture, **changes))
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def compiled(anatomy_of: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function: (kind, architecture="bert", new_tensors=its classifier, **settings) -> the plan."""
+
+    def build(
+        kind: str, *, architecture: str = "bert", new_tensors: Collection[str] | None = None, **more: Any
+    ) -> Any:
+        from pydantic import TypeAdapter
+
+        from tritune.plan.compile import compile_plan
+        from tritune.settings.method import MethodSettings
+
+        anatomy = anatomy_of(architecture)
+        settings = TypeAdapter(MethodSettings).validate_python({"kind": kind, **more})
+        key = f"method.{kind}"
+        if new_tensors is None:
+            new_tensors = [t.name for part in anatomy.parts if part.role == "head" for t in part.tensors]
+        method = importlib.import_module(f"tritune.methods.{kind}")
+        rates = method.rates(anatomy, settings, new_tensors=new_tensors, key=key)
+        return compile_plan(anatomy, rates, settings, new_tensors=new_tensors, key=key)
 
     return build

@@ -21,6 +21,9 @@ class Rate:
     exponent: int | None = None
     """How often a layer-wise decay is in `multiple`."""
 
+    start: float = 0.0
+    """Share of all steps at which it begins to learn, in [0, 1)."""
+
     @property
     def frozen(self) -> bool:
         """Whether the tensor does not learn."""
