@@ -21,10 +21,9 @@ def estimated(
     rows: int = 400,
     epochs: int = 3,
     memo_gib: float = 1.0,
-    net=None,
     plan=None,
 ):
-    net = net or kit.tiny_bert()
+    net = kit.tiny_bert()
     return estimate_training(
         net,
         plan or kit.plan_for(net, frozen=frozen),
