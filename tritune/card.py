@@ -19,6 +19,7 @@ WORDS = {
     "probe_then_full": "the head first, then full fine-tuning",
     "gradual": "gradual unfreezing, from the top down",
     "norms_and_biases": "norms, biases and what is new alone",
+    "lora": "low-rank adapters, merged into the weights",
 }
 """What each kind of method is called."""
 

@@ -54,6 +54,7 @@ def test_every_kind_of_setting_in_its_table_is_accepted():
     content = dict(read_yaml(ROOT / "params.yaml"))
     kinds = {"decay": "adaptive", "body_lr": "adaptive", "rates": "adaptive"}
     kinds |= {"head_share": "probe_then_full", "unfreeze_share": "gradual"}
+    kinds |= {"rank": "lora", "modules": "lora"}
     for row in rows:
         setting = YAML(typ="safe").load(row)
         kind = kinds.get(next(iter(setting)), "partial")

@@ -1,6 +1,5 @@
 """Tiny random models of many architectures, built in code; none has seen a text."""
 
-import importlib
 from collections.abc import Callable, Collection
 from functools import cache
 from typing import Any
@@ -88,7 +87,7 @@ def anatomy_of(tiny_model: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="session")
-def compiled(anatomy_of: Callable[..., Any]) -> Callable[..., Any]:
+def compiled(tiny_model: Callable[..., Any], anatomy_of: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function: (kind, architecture="bert", new_tensors=its classifier, **settings) -> the plan."""
 
     def build(
@@ -96,16 +95,14 @@ def compiled(anatomy_of: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         from pydantic import TypeAdapter
 
-        from tritune.plan.compile import compile_plan
+        from tritune.plan.make import make_plan
         from tritune.settings.method import MethodSettings
 
-        anatomy = anatomy_of(architecture)
         settings = TypeAdapter(MethodSettings).validate_python({"kind": kind, **more})
-        key = f"method.{kind}"
         if new_tensors is None:
-            new_tensors = [t.name for part in anatomy.parts if part.role == "head" for t in part.tensors]
-        method = importlib.import_module(f"tritune.methods.{kind}")
-        rates = method.rates(anatomy, settings, new_tensors=new_tensors, key=key)
-        return compile_plan(anatomy, rates, settings, new_tensors=new_tensors, key=key)
+            parts = anatomy_of(architecture).parts
+            new_tensors = [t.name for part in parts if part.role == "head" for t in part.tensors]
+        key = f"method.{kind}"
+        return make_plan(tiny_model(architecture), settings, new_tensors=new_tensors, key=key)
 
     return build

@@ -12,8 +12,9 @@ from tritune.models.layers import Anatomy, Part, Tensor
 from tritune.plan.default_rate import default_rate, top_rate
 from tritune.plan.operations import operations_per_token
 from tritune.plan.rate import Rate, some_of
-from tritune.plan.tuning_plan import Group, Phase, TuningPlan
+from tritune.plan.tuning_plan import Adapters, Group, Phase, TuningPlan
 from tritune.settings.method import (
+    LoraSettings,
     MethodSettings,
     NormsAndBiasesSettings,
     PartialSettings,
@@ -27,6 +28,7 @@ def compile_plan(
     settings: MethodSettings,
     *,
     new_tensors: Collection[str],
+    adapters: Adapters | None = None,
     key: str,
 ) -> TuningPlan:
     """Return the plan of one method for one model.
@@ -35,7 +37,8 @@ def compile_plan(
         anatomy: The model, taken apart.
         rates: The method's rate of every tensor.
         settings: The method's settings; `lr` and `head_lr` are read.
-        new_tensors: Names of the tensors that the base model does not have.
+        new_tensors: Names of the tensors that the base model does not have, its adapters' among them.
+        adapters: That the model has, of which `anatomy` tells.
         key: Where the settings stand in params.yaml, for messages.
 
     Raises:
@@ -48,7 +51,9 @@ def compile_plan(
             f"rates for other tensors than the model's: {sorted(set(rates) ^ set(anatomy.order))}"
         )
     _refuse_useless(anatomy, rates, settings, new_tensors, key=key)
-    lr, head_lr, notes = _resolve(anatomy, rates, settings, new_head=bool(new_tensors))
+    beside = set() if adapters is None else set(adapters.modules)
+    new_head = any(name.partition(".lora_")[0] not in beside for name in new_tensors)
+    lr, head_lr, notes = _resolve(anatomy, rates, settings, new_head=new_head)
     final = {
         tensor.name: _final(rates[tensor.name], lr, head_lr if part.role == "head" else None)
         for part in anatomy.parts
@@ -97,6 +102,7 @@ def compile_plan(
         parameters_trainable=sum(group.parameters for group in groups if group.lr is not None),
         trained_compute_per_token=float(total),
         notes=tuple(notes),
+        adapters=adapters,
     )
 
 
@@ -175,7 +181,7 @@ def _resolve(
             layer.runs for layer in anatomy.layers if not all(rates[t.name].frozen for t in layer.tensors)
         )
         rate_of = partial(default_rate, width=anatomy.width, layers=layers, new_head=new_head)
-        few = isinstance(settings, NormsAndBiasesSettings)
+        few = isinstance(settings, NormsAndBiasesSettings | LoraSettings)
         lr = rate_of(layers_learning=learning, few_of_each=few)
         head = "a new head" if new_head else "a head that is not new"
         reason = f"width {anatomy.width}, {learning} of {layers} layers learning, {head}"

@@ -44,6 +44,19 @@ class Phase:
 
 
 @dataclass(frozen=True)
+class Adapters:
+    """Which layers get an adapter, and of which size."""
+
+    rank: int
+    alpha: float
+    dropout: float
+    """In [0, 1): of the adapters' input, in training."""
+
+    modules: tuple[str, ...]
+    """Names of the linear layers, as in `model.named_modules()`."""
+
+
+@dataclass(frozen=True)
 class TuningPlan:
     """One method, compiled for one model."""
 
@@ -71,6 +84,9 @@ class TuningPlan:
     notes: tuple[str, ...]
     """What a person should know about how the plan came about, a sentence each."""
 
+    adapters: Adapters | None = None
+    """What is put into the model before its tensors are those of the groups; None: nothing."""
+
     def begins(self, group: str) -> float:
         """Return the share of all steps at which a group begins to learn; 0 for one that never does."""
         return next((phase.start for phase in self.phases if group in phase.groups), 0.0)
@@ -95,7 +111,11 @@ class TuningPlan:
         content = json.loads(text)
         groups = [{**group, "tensors": tuple(group["tensors"])} for group in content.pop("groups")]
         phases = [{**phase, "groups": tuple(phase["groups"])} for phase in content.pop("phases")]
+        adapters = content.pop("adapters", None)
+        if adapters is not None:
+            adapters = Adapters(**{**adapters, "modules": tuple(adapters["modules"])})
         return cls(
+            adapters=adapters,
             groups=tuple(Group(**group) for group in groups),
             phases=tuple(Phase(**phase) for phase in phases),
             new_tensors=tuple(content.pop("new_tensors")),

@@ -111,12 +111,30 @@ class NormsAndBiasesSettings(Section):
     head_lr: Rate | None = None
 
 
+class LoraSettings(Section):
+    """Low-rank adapters and what is new learn."""
+
+    kind: Literal["lora"]
+    lr: RateOrAuto = "auto"
+    head_lr: Rate | None = None
+    rank: Annotated[int, Field(ge=1)] = 8
+    alpha: Annotated[float, Field(gt=0)] = 16.0
+    """What an adapter gives counts alpha / rank times."""
+
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Of what goes into an adapter, in training."""
+
+    modules: Literal["auto"] | Annotated[list[Pattern], Field(min_length=1)] = "auto"
+    """Shell patterns of the names of linear layers, for example `*.query`. auto: all below the head."""
+
+
 MethodSettings = Annotated[
     FullSettings
     | PartialSettings
     | AdaptiveSettings
     | ProbeThenFullSettings
     | GradualSettings
-    | NormsAndBiasesSettings,
+    | NormsAndBiasesSettings
+    | LoraSettings,
     Field(discriminator="kind"),
 ]

@@ -7,6 +7,7 @@ from tritune.settings.method import (
     AdaptiveSettings,
     FullSettings,
     GradualSettings,
+    LoraSettings,
     MethodSettings,
     NormsAndBiasesSettings,
     PartialSettings,
@@ -44,6 +45,7 @@ def refusal(**content: object) -> str:
         ("probe_then_full", {}, ProbeThenFullSettings),
         ("gradual", {}, GradualSettings),
         ("norms_and_biases", {}, NormsAndBiasesSettings),
+        ("lora", {"modules": ["*.query"]}, LoraSettings),
     ],
 )
 def test_the_kind_decides_and_the_rate_is_automatic_by_default(kind, more, settings):
@@ -106,6 +108,11 @@ def test_an_adaptive_method_gives_its_rates_in_exactly_one_way():
         {"kind": "gradual", "unfreeze_share": 1},
         {"kind": "gradual", "decay": 0},
         {"kind": "norms_and_biases", "freeze_layers": 1},
+        {"kind": "lora", "rank": 0},
+        {"kind": "lora", "alpha": 0},
+        {"kind": "lora", "dropout": 1},
+        {"kind": "lora", "modules": []},
+        {"kind": "lora", "modules": "all"},
         {"kind": "frozen"},
         {},
     ],

@@ -11,7 +11,7 @@ from tritune.errors import InputError
 from tritune.settings.project import check_project, read_project, read_yaml
 
 PARAMS = Path(__file__).parents[3] / "params.yaml"
-KINDS = "full, partial, adaptive, probe_then_full, gradual or norms_and_biases"
+KINDS = "full, partial, adaptive, probe_then_full, gradual, norms_and_biases or lora"
 
 
 def problems(change: Callable[[dict[str, Any]], object]) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from tritune.models.adapters import add_adapters
 from tritune.training.checkpoint import load_checkpoint, save_checkpoint
 from tritune.training.embedding_rows import left_of_unseen
 from tritune.training.loop import phase_starts, rates_at
@@ -21,6 +22,7 @@ KINDS = [
     ("probe_then_full", {"head_share": 0.4}),
     ("gradual", {"unfreeze_share": 0.8, "decay": 0.7}),
     ("norms_and_biases", {}),
+    ("lora", {"rank": 2, "dropout": 0.1}),
 ]
 
 
@@ -31,6 +33,9 @@ def run(kit, tiny_model, compiled):
     def build(architecture: str, kind: str, more: dict, **changes):
         net = copy.deepcopy(tiny_model(architecture, **MODELS[architecture]))
         plan = compiled(kind, architecture=architecture, lr=1e-2, **more)
+        if plan.adapters is not None:
+            torch.manual_seed(5)
+            add_adapters(net, plan.adapters)
         made = kit.Run(net, plan, rows=16, **{"epochs": 5, **changes})
         made.training, made.validation = ended(made.training), ended(made.validation)
         return made
@@ -64,7 +69,7 @@ def test_a_tensor_changes_in_every_step_of_its_phases_and_in_no_other(run, archi
 
 @pytest.mark.parametrize(
     ("architecture", "kind", "more"),
-    [("bert", *KINDS[0]), ("gpt2", *KINDS[1]), ("t5", *KINDS[1]), ("bert", *KINDS[2])],
+    [("bert", *KINDS[0]), ("t5", *KINDS[1]), ("gpt2", *KINDS[3])],
 )
 def test_going_on_at_and_around_the_edge_of_a_phase_gives_the_same_bytes(
     run, tmp_path: Path, architecture, kind, more
