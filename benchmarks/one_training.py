@@ -25,8 +25,14 @@ def main() -> None:
     name, folder, work = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
     torch.set_num_threads(work["threads"])
     info = read_tokens_info(folder / "data/tokens")
-    model, _ = load_model(folder / "base", objective="single_label", labels=info.labels, seed=work["seed"])
     plan = TuningPlan.from_json((folder / f"plans/{work['method']}/plan.json").read_text(encoding="utf-8"))
+    model, _ = load_model(
+        folder / "base",
+        objective="single_label",
+        labels=info.labels,
+        seed=work["seed"],
+        adapters=plan.adapters,
+    )
     if name == "tritune":
         seconds = train_with_ours(model, plan, folder, info, work)
     else:

@@ -78,7 +78,13 @@ def measured(name: str) -> Cost:
     _, plans = compiled_plans(project, [name], root=root)
     info = read_tokens_info(root / "data/tokens")
     objective = objective_named(info.objective)
-    model, _ = load_model(root / "base", objective=info.objective, labels=info.labels, seed=SEED)
+    model, _ = load_model(
+        root / "base",
+        objective=info.objective,
+        labels=info.labels,
+        seed=SEED,
+        adapters=plans[name].adapters,
+    )
     model.config.pad_token_id = info.pad_token_id
     with contextlib.redirect_stdout(io.StringIO()):  # what a training says of itself
         found = estimate_training(

@@ -1,6 +1,5 @@
 """`tritune plan`: what each method would train, at which rate, without training."""
 
-import importlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -72,23 +71,19 @@ def compiled_plans(
     from transformers import AutoConfig
 
     from tritune.families import family_of, objective_of
-    from tritune.models.layers import take_apart
     from tritune.models.load import empty_model
     from tritune.objectives.named import objective_named
-    from tritune.plan.compile import compile_plan
+    from tritune.plan.make import make_plan
 
     config = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     objective = objective_of(project.task, family_of(config), multi_label=project.data.multi_label)
     labels, remark = _labels(root) if objective_named(objective).config(["0", "1"]) else ([], objective)
     model, new_tensors = empty_model(folder, objective=objective, labels=labels)
-    anatomy = take_apart(model)
     plans = {}
     for name in names:
         settings, key = project.method[name], f"method.{name}"
-        method = importlib.import_module(f"tritune.methods.{settings.kind}")
-        rates = method.rates(anatomy, settings, key=key)
-        plans[name] = compile_plan(anatomy, rates, settings, new_tensors=new_tensors, key=key)
-    return _headline(project, anatomy.architecture, remark), plans
+        plans[name] = make_plan(model, settings, new_tensors=new_tensors, key=key)
+    return _headline(project, type(model).__name__, remark), plans
 
 
 def _base(project: Project, root: Path) -> Path:

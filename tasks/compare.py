@@ -15,7 +15,14 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from tritune.cautions import baseline_cautions, overfitting_caution, unfinished_caution
-from tritune.comparison import Method, Training, choose, comparison_content, table_rows
+from tritune.comparison import (
+    Method,
+    Training,
+    choose,
+    comparison_content,
+    compute_per_token,
+    table_rows,
+)
 from tritune.errors import InputError
 from tritune.evidence import ahead_of, weigh
 from tritune.metrics.catalogue import main_metric, metrics_of
@@ -49,7 +56,13 @@ def run(ctx: StageContext) -> None:
         for name in names
     }
     methods = [
-        read_method(ctx, name, histories={s: rows for s, (rows, _) in histories[name].items()}, tokens=tokens)
+        read_method(
+            ctx,
+            name,
+            histories={s: rows for s, (rows, _) in histories[name].items()},
+            tokens=tokens,
+            epochs=train.epochs,
+        )
         for name in names
     ]
     evidence = {
@@ -157,9 +170,14 @@ def compared_metric(settings: CompareSettings, tokens: TokensInfo) -> str:
 
 
 def read_method(
-    ctx: StageContext, name: str, *, histories: Mapping[int, Sequence[Mapping[str, Any]]], tokens: TokensInfo
+    ctx: StageContext,
+    name: str,
+    *,
+    histories: Mapping[int, Sequence[Mapping[str, Any]]],
+    tokens: TokensInfo,
+    epochs: int,
 ) -> Method:
-    """Return a method with the scores of every seed in `histories`."""
+    """Return a method with the scores of every seed in `histories`, of trainings of at most `epochs`."""
     plan_file = ctx.input("plans") / name / "plan.json"
     if not plan_file.is_file():
         raise InputError(f"{plan_file} is missing; make it with `dvc repro prepare@{name}`")
@@ -178,6 +196,8 @@ def read_method(
                 test=scores["test"],
                 epochs=len(history),
                 best_epoch=best["epoch"],
+                compute=compute_per_token(plan["phases"], epochs=epochs, run=len(history))
+                * tokens.tokens["train"],
             )
         )
     return Method(
@@ -185,7 +205,6 @@ def read_method(
         kind=plan["kind"],
         parameters_trainable=plan["parameters_trainable"],
         parameters_total=plan["parameters_total"],
-        compute_per_epoch=plan["trained_compute_per_token"] * tokens.tokens["train"],
         trainings=trainings,
     )
 

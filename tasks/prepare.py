@@ -4,15 +4,13 @@ Reads `base` and the labels of `data/tokens`; writes `plans/METHOD/plan.json`. T
 `tritune.methods`, and of it only the method's own kind.
 """
 
-import importlib
 import json
 
 from pydantic import TypeAdapter
 
-from tritune.models.layers import take_apart
 from tritune.models.load import empty_model
 from tritune.pipeline.context import StageContext
-from tritune.plan.compile import compile_plan
+from tritune.plan.make import make_plan
 from tritune.settings.method import MethodSettings
 
 
@@ -32,10 +30,7 @@ def run(ctx: StageContext) -> None:
     model, new_tensors = empty_model(
         ctx.input("base"), objective=tokens["objective"], labels=tokens["labels"]
     )
-    anatomy = take_apart(model)
-    key = f"method.{method}"
-    rates = importlib.import_module(f"tritune.methods.{settings.kind}").rates(anatomy, settings, key=key)
-    plan = compile_plan(anatomy, rates, settings, new_tensors=new_tensors, key=key)
+    plan = make_plan(model, settings, new_tensors=new_tensors, key=f"method.{method}")
     (ctx.output_folder(f"plans/{method}") / "plan.json").write_text(plan.to_json(), encoding="utf-8")
     for note in plan.notes:
         print(note)

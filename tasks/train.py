@@ -23,6 +23,7 @@ from transformers.utils.logging import disable_progress_bar
 from tritune.compute import chosen_precision, prepare_torch
 from tritune.errors import InputError
 from tritune.metrics.catalogue import main_metric, per_epoch_metrics
+from tritune.models.adapters import merge_adapters
 from tritune.models.finetuned import mark
 from tritune.models.load import load_model
 from tritune.objectives.named import objective_named
@@ -76,7 +77,9 @@ def run(ctx: StageContext) -> None:
     base = ctx.input("base")
     objective = objective_named(info.objective)
     monitor = monitored(settings, info)
-    model, _ = load_model(base, objective=info.objective, labels=info.labels, seed=seed)
+    model, _ = load_model(
+        base, objective=info.objective, labels=info.labels, seed=seed, adapters=plan.adapters
+    )
     check_plan_fits(model, plan, method=method)
     # Decoders look for a text's last token by what the batches are padded with.
     model.config.pad_token_id = info.pad_token_id
@@ -127,6 +130,8 @@ def run(ctx: StageContext) -> None:
     )
     seconds = time.monotonic() - started
     reduced.undo(state, plan, settings=settings)
+    frozen_layers = frozen_depth(model, plan)
+    merge_adapters(model)
 
     guess = scoring.guess(training, validation, info, label_smoothing=settings.label_smoothing)
     warnings = training_warnings(state.history, guess=guess)
@@ -155,7 +160,7 @@ def run(ctx: StageContext) -> None:
         objective=info.objective,
         inputs=info.inputs,
         answering=info.answering,
-        frozen_layers=frozen_depth(model, plan),
+        frozen_layers=frozen_layers,
     )
     write_model(ctx.output_folder(f"checkpoints/{method}-{seed}"), model, base=base, tokens=tokens, info=info)
     write_history(ctx.output_file(f"histories/{method}-{seed}.parquet"), state, warnings=warnings)

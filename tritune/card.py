@@ -12,6 +12,17 @@ from tritune.markdown import plain
 from tritune.metrics.catalogue import METRICS, metric_title
 from tritune.task.contract import CardText
 
+WORDS = {
+    "full": "full fine-tuning",
+    "partial": "partial fine-tuning",
+    "adaptive": "adaptive fine-tuning",
+    "probe_then_full": "the head first, then full fine-tuning",
+    "gradual": "gradual unfreezing, from the top down",
+    "norms_and_biases": "norms, biases and what is new alone",
+    "lora": "low-rank adapters, merged into the weights",
+}
+"""What each kind of method is called."""
+
 
 def model_card(comparison: Mapping[str, Any], words: CardText, *, architecture: str) -> str:
     """Return the card as Markdown with YAML front matter; the same text for the same comparison.
@@ -69,7 +80,7 @@ def model_card(comparison: Mapping[str, Any], words: CardText, *, architecture: 
         *(["Warnings:", "", *warnings, ""] if warnings else []),
         "## How it was trained",
         "",
-        f"- Method: {plain(chosen['method'])} ({method['kind']} fine-tuning), seed {chosen['seed']}; "
+        f"- Method: {plain(chosen['method'])} ({WORDS[method['kind']]}), seed {chosen['seed']}; "
         f"{method['parameters_trainable']:,} of {method['parameters_total']:,} parameters learnt "
         f"({share:.1f}%).",
         f"- Best of {shipped['epochs']} epochs: {shipped['best_epoch']}.",

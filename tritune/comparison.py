@@ -30,6 +30,9 @@ class Training:
     best_epoch: int
     """The epoch, from 1, whose weights were kept."""
 
+    compute: float
+    """FLOP of the epochs that were run, forward and backward, padding not counted."""
+
 
 @dataclass(frozen=True)
 class Method:
@@ -39,16 +42,13 @@ class Method:
     kind: str
     parameters_trainable: int
     parameters_total: int
-    compute_per_epoch: float
-    """FLOP, forward and backward, padding not counted."""
-
     trainings: Sequence[Training]
     """At least one, in the order of `seeds`."""
 
     @property
     def trained_compute(self) -> float:
         """FLOP of one training, mean over the seeds, which may stop at different epochs."""
-        return self.compute_per_epoch * fmean(training.epochs for training in self.trainings)
+        return fmean(training.compute for training in self.trainings)
 
     def mean(self, metric: str) -> float:
         """Return the mean validation score."""
@@ -104,6 +104,21 @@ def _stays(method: Method, best: Method, settings: CompareSettings, evidence: Ev
     if len(method.trainings) == 1:
         return behind <= settings.margin + ROUNDING
     return not evidence.shown_worse(method.name, best.name)
+
+
+def compute_per_token(phases: Sequence[Mapping[str, Any]], *, epochs: int, run: int) -> float:
+    """Return the operations that a training spent on each token of the training split, over all its epochs.
+
+    Args:
+        phases: As in a tuning plan, in order: `start` and `compute_per_token`.
+        epochs: That were planned; the phases are shares of them.
+        run: Epochs that were run, fewer where the training stopped early.
+    """
+    ends = [*(phase["start"] for phase in phases[1:]), 1.0]
+    total = 0.0
+    for phase, end in zip(phases, ends, strict=True):
+        total += phase["compute_per_token"] * max(0.0, min(epochs * end, run) - epochs * phase["start"])
+    return total
 
 
 def comparison_content(

@@ -12,7 +12,7 @@ from pathlib import Path
 from tritune.errors import InputError
 
 FILE = "versions.yaml"
-PACKAGES = ("tokenizers", "torch", "transformers")
+PACKAGES = ("peft", "tokenizers", "torch", "transformers")
 _HEADER = "# What is installed here; written by `python -m tritune.versions`. Results depend on it.\n"
 
 

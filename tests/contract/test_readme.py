@@ -52,10 +52,12 @@ def test_every_kind_of_setting_in_its_table_is_accepted():
     rows = re.findall(r"\| `([a-z_]+: [^`]+)` \|", README)
     assert len(rows) >= 7
     content = dict(read_yaml(ROOT / "params.yaml"))
-    adaptive_keys = {"decay", "body_lr", "rates"}
+    kinds = {"decay": "adaptive", "body_lr": "adaptive", "rates": "adaptive"}
+    kinds |= {"head_share": "probe_then_full", "unfreeze_share": "gradual"}
+    kinds |= {"rank": "lora", "modules": "lora"}
     for row in rows:
         setting = YAML(typ="safe").load(row)
-        kind = "adaptive" if set(setting) & adaptive_keys else "partial"
+        kind = kinds.get(next(iter(setting)), "partial")
         content["method"] = {"full": {"kind": kind, **setting}}
         content["methods"] = ["full"]
         assert check_project(content).method["full"].kind == kind

@@ -20,7 +20,7 @@ PACKAGES = ("flows", "tasks", "tritune")
 ADAPTER = "tritune/pipeline/"
 DAG = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 STAGES = {name: stage.get("do", stage) for name, stage in DAG.items()}
-KINDS = ("full", "partial", "adaptive")
+KINDS = ("full", "partial", "adaptive", "probe_then_full", "gradual", "norms_and_biases", "lora")
 TASK_FILES = {
     "ingest": ("rows",),
     "tokenize": ("encode",),

@@ -71,3 +71,20 @@ def test_a_configuration_with_problems_is_refused_before_anything_is_written(pro
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_shipped_configuration_is_valid(path):
     assert read_project(path).methods
+
+
+def test_the_papers_tables_are_written_in_the_kinds_there_are():
+    """Sun et al. 2019: four decays; ULMFiT, table 7: its rows but for those without a counterpart."""
+    sun = read_project(ROOT / "configs/sun2019_decay.yaml")
+    assert [sun.method[name].decay for name in sun.methods] == [1.0, 0.95, 0.9, 0.85]
+    ulmfit = read_project(ROOT / "configs/ulmfit_table7.yaml")
+    kinds = {name: ulmfit.method[name].kind for name in ulmfit.methods}
+    assert kinds == {
+        "full": "full",
+        "full_discr": "adaptive",
+        "last": "partial",
+        "freez": "gradual",
+        "freez_discr": "gradual",
+    }
+    for project in (sun, ulmfit):
+        assert len({project.method[name].lr for name in project.methods}) == 1

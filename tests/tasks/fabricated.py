@@ -74,7 +74,7 @@ def fabricate(
             "kind": method,
             "parameters_total": 22_700_000,
             "parameters_trainable": trainable,
-            "trained_compute_per_token": COMPUTE.get(method, 5e6),
+            "phases": [{"start": 0.0, "groups": [], "compute_per_token": COMPUTE.get(method, 5e6)}],
         }
         write(folder / f"plans/{method}/plan.json", plan)
         for seed in seeds:

@@ -40,6 +40,10 @@ SETTINGS = [
     {"kind": "full"},
     {"kind": "partial", "freeze_fraction": 0.67},
     {"kind": "adaptive", "decay": 0.8, "head_lr": 1e-3},
+    {"kind": "probe_then_full"},
+    {"kind": "gradual", "decay": 0.8},
+    {"kind": "norms_and_biases"},
+    {"kind": "lora"},
 ]
 
 
@@ -51,7 +55,9 @@ def test_writes_the_plan_of_the_methods_kind_the_same_bytes_each_time(settings):
     first = (folder / "plan.json").read_bytes()
     plan = TuningPlan.from_json(first.decode())
     assert (plan.kind, plan.architecture) == (settings["kind"], "BertForSequenceClassification")
-    assert plan.new_tensors == ("classifier.bias", "classifier.weight")
+    new = [name for name in plan.new_tensors if ".lora_" not in name]
+    assert new == ["classifier.bias", "classifier.weight"]
+    assert (len(plan.new_tensors) > 2) == (settings["kind"] == "lora")
     assert plan.layers == 3
     assert (prepare(settings) / "plan.json").read_bytes() == first
 

@@ -11,13 +11,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from tasks import tokenize, train
 from tritune.errors import InputError
-from tritune.models.load import load_model
+from tritune.models.load import empty_model, load_model
 from tritune.pipeline.context import StageContext
+from tritune.plan.make import make_plan
 from tritune.plan.tuning_plan import Group, Phase, TuningPlan
+from tritune.settings.method import LoraSettings
 from tritune.training.progress import EpochProgress, parse_progress
 
 ROOT = Path(__file__).parents[2]
@@ -315,3 +318,40 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(project, embedding
     assert last.returncode == 0
     assert int(said.split()[-1]) > 0
     assert hashes(outputs(project, "killed")) == hashes(outputs(project, "whole"))
+
+
+def write_lora_plan(project: Path, *, modules: str | list[str] = "auto") -> TuningPlan:
+    model, new = empty_model(project / "base", objective="single_label", labels=LABELS)
+    settings = LoraSettings(kind="lora", rank=4, lr=5e-3, modules=modules)
+    plan = make_plan(model, settings, new_tensors=new, key="method.m")
+    (project / "plans/m/plan.json").write_text(plan.to_json())
+    return plan
+
+
+def test_a_training_with_adapters_leaves_a_plain_checkpoint(project):
+    from transformers import AutoModelForSequenceClassification
+
+    write_lora_plan(project)
+    train.run(training_context(project))
+    folder = outputs(project) / "checkpoints/m-13"
+    model, report = AutoModelForSequenceClassification.from_pretrained(folder, output_loading_info=True)
+    assert not report["missing_keys"]
+    assert not report["unexpected_keys"]
+    assert model.config.tritune["frozen_layers"] == 0
+    base = load_file(project / "base/model.safetensors")
+    trained = load_file(folder / "model.safetensors")
+    for name, tensor in base.items():
+        if f"bert.{name}" in trained:
+            linear = tensor.ndim == 2 and not name.startswith("embeddings.")
+            assert torch.equal(tensor, trained[f"bert.{name}"]) != linear, name
+    before = hashes(outputs(project))
+    train.run(training_context(project, "again"))
+    assert hashes(outputs(project, "again")) == before
+
+
+def test_below_the_lowest_adapter_the_layers_run_once(project, capsys):
+    write_lora_plan(project, modules=["*.layer.2.*"])
+    train.run(training_context(project))
+    assert "the 2 lowest layers hold still and run once" in capsys.readouterr().out
+    config = json.loads((outputs(project) / "checkpoints/m-13/config.json").read_text())
+    assert config["tritune"]["frozen_layers"] == 2

@@ -1,6 +1,6 @@
 """Tiny random models of many architectures, built in code; none has seen a text."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cache
 from typing import Any
 
@@ -82,5 +82,27 @@ def anatomy_of(tiny_model: Callable[..., Any]) -> Callable[..., Any]:
         from tritune.models.layers import take_apart
 
         return take_apart(tiny_model(architecture, **changes))
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def compiled(tiny_model: Callable[..., Any], anatomy_of: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function: (kind, architecture="bert", new_tensors=its classifier, **settings) -> the plan."""
+
+    def build(
+        kind: str, *, architecture: str = "bert", new_tensors: Collection[str] | None = None, **more: Any
+    ) -> Any:
+        from pydantic import TypeAdapter
+
+        from tritune.plan.make import make_plan
+        from tritune.settings.method import MethodSettings
+
+        settings = TypeAdapter(MethodSettings).validate_python({"kind": kind, **more})
+        if new_tensors is None:
+            parts = anatomy_of(architecture).parts
+            new_tensors = [t.name for part in parts if part.role == "head" for t in part.tensors]
+        key = f"method.{kind}"
+        return make_plan(tiny_model(architecture), settings, new_tensors=new_tensors, key=key)
 
     return build

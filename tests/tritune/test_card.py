@@ -1,18 +1,23 @@
+from typing import get_args
+
+import pytest
 from ruamel.yaml import YAML
 
-from tritune.card import model_card
+from tritune.card import WORDS, model_card
 from tritune.comparison import Method, Training, choose, comparison_content
 from tritune.evidence import weigh
 from tritune.metrics.catalogue import metrics_of
 from tritune.settings.decide import CompareSettings
+from tritune.settings.method import MethodSettings
 from tritune.task.text_classification.card import card_text
 
+KINDS = get_args(get_args(MethodSettings)[0])
 METRICS = metrics_of("text_classification", objective="single_label")
 
 
-def card(*, labels: list[str], warnings: list[str] | None = None) -> str:
+def card(*, labels: list[str], warnings: list[str] | None = None, kind: str = "full") -> str:
     scores = dict.fromkeys(METRICS, 0.5)
-    methods = [Method("full", "full", 10, 20, 1.0, [Training(1, scores, scores, 2, 1)])]
+    methods = [Method("mine", kind, 10, 20, [Training(1, scores, scores, 2, 1, 2.0)])]
     settings = CompareSettings(metric="macro_f1")
     known = weigh({"full": [0.5]}, metric="macro_f1", parts=None)
     evidence = {"validation": known, "test": known}
@@ -30,6 +35,13 @@ def card(*, labels: list[str], warnings: list[str] | None = None) -> str:
         "decided": {"temperature": 1.5},
     }
     return model_card(content, card_text(content), architecture="bert")
+
+
+@pytest.mark.parametrize("kind", [one.model_fields["kind"].annotation for one in KINDS], ids=str)
+def test_every_kind_of_method_has_words(kind):
+    (name,) = get_args(kind)
+    said = card(labels=["a", "b"], kind=name)
+    assert f"- Method: mine ({WORDS[name]}), seed 1; 10 of 20 parameters learnt (50.0%)." in said
 
 
 def test_labels_of_any_kind_survive_the_front_matter_and_the_text():

@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tritune.comparison import Choice, Method, Training, choose, comparison_content, table_rows
+from tritune.comparison import (
+    Choice,
+    Method,
+    Training,
+    choose,
+    comparison_content,
+    compute_per_token,
+    table_rows,
+)
 from tritune.evidence import Evidence, weigh
 from tritune.metrics.catalogue import metrics_of
 from tritune.settings.decide import CompareSettings
@@ -31,10 +39,11 @@ def method(
             test=dict.fromkeys(METRICS, test),
             epochs=epochs,
             best_epoch=1,
+            compute=compute,
         )
         for index, score in enumerate(scores)
     ]
-    return Method(name, "full", trainable, 100, compute / epochs, trainings)
+    return Method(name, "full", trainable, 100, trainings)
 
 
 def evidence(methods: list[Method], metric: str = "macro_f1") -> Evidence:
@@ -123,10 +132,23 @@ def test_ties_go_to_compute_then_to_parameters_then_to_the_order():
 
 
 def test_early_stopping_makes_a_method_cheaper():
-    short = method("a", 0.9, compute=50.0, epochs=1)
-    assert short.trained_compute == 50.0
-    twice = Method("b", "full", 50, 100, 50.0, method("b", 0.9, epochs=3).trainings)
-    assert twice.trained_compute == 150.0
+    phases = [{"start": 0.0, "compute_per_token": 50.0}]
+    assert [compute_per_token(phases, epochs=3, run=run) for run in (1, 3)] == [50.0, 150.0]
+
+
+def test_a_training_that_stopped_early_counts_the_phases_that_it_reached():
+    phases = [
+        {"start": 0.0, "compute_per_token": 10.0},
+        {"start": 0.25, "compute_per_token": 20.0},
+        {"start": 0.5, "compute_per_token": 40.0},
+    ]
+    found = [compute_per_token(phases, epochs=4, run=run) for run in (1, 2, 3, 4)]
+    assert found == [10.0, 30.0, 70.0, 110.0]
+
+
+def test_the_compute_of_a_method_is_the_mean_over_its_seeds():
+    trainings = [*method("a", 0.9, compute=10.0).trainings, *method("a", 0.9, compute=40.0).trainings]
+    assert Method("a", "full", 50, 100, trainings).trained_compute == 25.0
 
 
 def test_the_first_seed_ships_in_a_tie():

@@ -4,24 +4,32 @@ Source: Howard & Ruder 2018 (ULMFiT), https://arxiv.org/abs/1801.06146, who divi
 going down, and Sun et al. 2019, https://arxiv.org/abs/1905.05583, section 5.3.3, who multiply by 0.95.
 Where we differ from Sun et al.'s code: the embeddings take part, one below the lowest layer.
 
-The exponent of `decay` is 0 for the head, for what lies above the layers, and for the top layer; 1 for the
-layer below it; and so on down; the embeddings have the number of layers. In an encoder-decoder the encoder is
-below the decoder.
+The exponent of `decay` is a part's depth: see `tritune.plan.depth`.
 """
+
+from collections.abc import Collection
 
 from tritune.errors import InputError
 from tritune.models.layers import Anatomy
+from tritune.plan.depth import depths
 from tritune.plan.rate import Rate, matching
 from tritune.settings.method import AdaptiveSettings
 
 Settings = AdaptiveSettings
 
 
-def rates(anatomy: Anatomy, settings: AdaptiveSettings, *, key: str) -> dict[str, Rate]:
+def rates(
+    anatomy: Anatomy,
+    settings: AdaptiveSettings,
+    *,
+    new_tensors: Collection[str],  # noqa: ARG001
+    key: str,
+) -> dict[str, Rate]:
     """Return every tensor's rate by name.
 
     Args:
         anatomy: The model, taken apart.
+        new_tensors: Names of the tensors that the base model does not have.
         key: Where the settings stand in params.yaml, for messages.
 
     Raises:
@@ -45,18 +53,12 @@ def rates(anatomy: Anatomy, settings: AdaptiveSettings, *, key: str) -> dict[str
 
 
 def _decaying(anatomy: Anatomy, decay: float) -> dict[str, Rate]:
-    found: dict[str, Rate] = {}
-    exponent, above_layers = 0, True
-    for part in reversed(anatomy.parts):
-        if part.role == "layer":
-            exponent += not above_layers
-            above_layers = False
-        # An encoder's final norm goes with the encoder's top layer, not with the decoder above it.
-        step = part.role == "embeddings" or (part.role == "final" and not above_layers)
-        own = exponent + step
-        for tensor in part.tensors:
-            found[tensor.name] = Rate(multiple=decay**own, exponent=own)
-    return found
+    depth = depths(anatomy)
+    return {
+        tensor.name: Rate(multiple=decay ** depth[part.name], exponent=depth[part.name])
+        for part in anatomy.parts
+        for tensor in part.tensors
+    }
 
 
 def _by_pattern(anatomy: Anatomy, patterns: dict[str, float], *, key: str) -> dict[str, Rate]:

@@ -5,6 +5,8 @@ ten *tensors*, not "the first ten layers" as their text often says. Here both ca
 `train_last_tensors: 10`, and `freeze_layers: 10`.
 """
 
+from collections.abc import Collection
+
 from tritune.errors import InputError
 from tritune.models.layers import Anatomy
 from tritune.plan.rate import FROZEN, Rate, matching
@@ -13,11 +15,18 @@ from tritune.settings.method import PartialSettings
 Settings = PartialSettings
 
 
-def rates(anatomy: Anatomy, settings: PartialSettings, *, key: str) -> dict[str, Rate]:
+def rates(
+    anatomy: Anatomy,
+    settings: PartialSettings,
+    *,
+    new_tensors: Collection[str],  # noqa: ARG001
+    key: str,
+) -> dict[str, Rate]:
     """Return every tensor's rate by name.
 
     Args:
         anatomy: The model, taken apart.
+        new_tensors: Names of the tensors that the base model does not have.
         key: Where the settings stand in params.yaml, for messages.
 
     Raises:

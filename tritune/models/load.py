@@ -10,10 +10,12 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
 
 from tritune.errors import InputError
+from tritune.models.adapters import add_adapters
 from tritune.models.fresh import refuse_incomplete
 from tritune.models.silence import silence
 from tritune.objectives.named import objective_named
 from tritune.objectives.objective import Objective
+from tritune.plan.tuning_plan import Adapters
 
 ENCODERS = "BERT, RoBERTa, DistilBERT, DeBERTa-v2 or ModernBERT"
 HEADS = {
@@ -31,7 +33,7 @@ HEADS = {
 
 
 def load_model(
-    folder: Path, *, objective: str, labels: Sequence[str], seed: int
+    folder: Path, *, objective: str, labels: Sequence[str], seed: int, adapters: Adapters | None = None
 ) -> tuple[PreTrainedModel, list[str]]:
     """Return the model in float32 on the CPU, and the names of its newly initialised tensors, sorted.
 
@@ -43,6 +45,7 @@ def load_model(
         objective: As in tokens.json, see `tritune.objectives.named`.
         labels: Names of the classes or tags, in the order of their ids; empty where the objective has none.
         seed: At least 0.
+        adapters: Are put in, drawn from the seed after the head, which is therefore the same without them.
 
     Raises:
         InputError: The folder's architecture has no head for the objective, its config.json is unusable, or
@@ -51,7 +54,10 @@ def load_model(
     # The CPU's generator alone: the model is built there, and a GPU's state is the caller's too.
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        return _load(folder, objective_named(objective), labels, device_map=None)
+        model, new = _load(folder, objective_named(objective), labels, device_map=None)
+        if adapters is not None:
+            new = sorted([*new, *add_adapters(model, adapters)])
+        return model, new
 
 
 def empty_model(folder: Path, *, objective: str, labels: Sequence[str]) -> tuple[PreTrainedModel, list[str]]:

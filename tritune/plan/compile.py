@@ -1,28 +1,34 @@
 """From a model's anatomy and a method's rates to the tuning plan, checked before any training.
 
-The compute counted is that of matrix products with weights: 2 operations per weight and token forward, 2 more
-for the gradient of a weight that learns, and 2 more for the gradient that is handed down, where the part
-itself or one below it learns. Left out: attention scores (they grow with the text's length, not with the
-plan), norms, softmax, look-ups, and that poolers and heads run once per text rather than per token. An
-embedding that is also the matrix of the output layer counts there, at the top: all gradients pass it.
+A method has as many phases as its tensors have different starts. What a plan costs is the mean over them,
+each weighted with its length.
 """
 
 from collections.abc import Collection, Mapping
+from functools import partial
 
 from tritune.errors import InputError
 from tritune.models.layers import Anatomy, Part, Tensor
 from tritune.plan.default_rate import default_rate, top_rate
+from tritune.plan.operations import operations_per_token
 from tritune.plan.rate import Rate, some_of
-from tritune.plan.tuning_plan import Group, Phase, TuningPlan
-from tritune.settings.method import AdaptiveSettings, FullSettings, PartialSettings
+from tritune.plan.tuning_plan import Adapters, Group, Phase, TuningPlan
+from tritune.settings.method import (
+    LoraSettings,
+    MethodSettings,
+    NormsAndBiasesSettings,
+    PartialSettings,
+    ProbeThenFullSettings,
+)
 
 
 def compile_plan(
     anatomy: Anatomy,
     rates: Mapping[str, Rate],
-    settings: FullSettings | PartialSettings | AdaptiveSettings,
+    settings: MethodSettings,
     *,
     new_tensors: Collection[str],
+    adapters: Adapters | None = None,
     key: str,
 ) -> TuningPlan:
     """Return the plan of one method for one model.
@@ -31,46 +37,64 @@ def compile_plan(
         anatomy: The model, taken apart.
         rates: The method's rate of every tensor.
         settings: The method's settings; `lr` and `head_lr` are read.
-        new_tensors: Names of the tensors that the base model does not have.
+        new_tensors: Names of the tensors that the base model does not have, its adapters' among them.
+        adapters: That the model has, of which `anatomy` tells.
         key: Where the settings stand in params.yaml, for messages.
 
     Raises:
         InputError: The plan trains nothing, freezes a tensor that is not pretrained, or has no use for
             `head_lr`.
-        ValueError: `rates` does not have exactly the model's tensors.
+        ValueError: `rates` does not have exactly the model's tensors, or nothing learns at the first step.
     """
     if set(rates) != set(anatomy.order):
         raise ValueError(
             f"rates for other tensors than the model's: {sorted(set(rates) ^ set(anatomy.order))}"
         )
     _refuse_useless(anatomy, rates, settings, new_tensors, key=key)
-    lr, notes = _resolve(anatomy, rates, settings, new_head=bool(new_tensors))
+    beside = set() if adapters is None else set(adapters.modules)
+    new_head = any(name.partition(".lora_")[0] not in beside for name in new_tensors)
+    lr, head_lr, notes = _resolve(anatomy, rates, settings, new_head=new_head)
     final = {
-        tensor.name: _final(rates[tensor.name], lr, settings.head_lr if part.role == "head" else None)
+        tensor.name: _final(rates[tensor.name], lr, head_lr if part.role == "head" else None)
         for part in anatomy.parts
         for tensor in part.tensors
     }
-    compute = _compute(anatomy, final)
-    total = sum(compute.values())
-    groups = [
-        Group(
-            name=part.name if number == 0 else f"{part.name}/{number}",
-            tensors=tuple(tensor.name for tensor in tensors),
-            parameters=sum(tensor.parameters for tensor in tensors),
-            lr=rate,
-            weight_decay=decays,
-            exponent=rates[tensors[0].name].exponent,
-            share_of_compute=sum(compute[tensor.name] for tensor in tensors) / total if total else 0.0,
-        )
-        for part in anatomy.parts
-        for number, ((rate, decays), tensors) in enumerate(_alike(part, final).items())
+    starts = sorted({rate.start for rate in rates.values() if not rate.frozen})
+    if starts[0] != 0:
+        raise ValueError(f"nothing learns before {starts[0]:.0%} of the training")
+    each = [
+        operations_per_token(anatomy, {name for name, rate in rates.items() if _learns(rate, start)})
+        for start in starts
     ]
-    learning = tuple(group.name for group in groups if group.lr is not None)
+    lengths = [end - start for start, end in zip(starts, [*starts[1:], 1.0], strict=True)]
+    compute = {
+        name: sum(length * phase[name] for length, phase in zip(lengths, each, strict=True))
+        for name in anatomy.order
+    }
+    total = sum(compute.values())
+    groups, begins = [], {}
+    for part in anatomy.parts:
+        for number, ((rate, decays, start), tensors) in enumerate(_alike(part, rates, final).items()):
+            group = Group(
+                name=part.name if number == 0 else f"{part.name}/{number}",
+                tensors=tuple(tensor.name for tensor in tensors),
+                parameters=sum(tensor.parameters for tensor in tensors),
+                lr=rate,
+                weight_decay=decays,
+                exponent=rates[tensors[0].name].exponent,
+                share_of_compute=sum(compute[tensor.name] for tensor in tensors) / total if total else 0.0,
+            )
+            groups.append(group)
+            if rate is not None:
+                begins[group.name] = start
     return TuningPlan(
         architecture=anatomy.architecture,
         kind=settings.kind,
         groups=tuple(groups),
-        phases=(Phase(0.0, learning),),
+        phases=tuple(
+            Phase(start, tuple(name for name, begin in begins.items() if begin <= start), sum(phase.values()))
+            for start, phase in zip(starts, each, strict=True)
+        ),
         new_tensors=tuple(sorted(new_tensors)),
         layers=len(anatomy.layers),
         tensors_total=len(anatomy.order),
@@ -78,22 +102,31 @@ def compile_plan(
         parameters_trainable=sum(group.parameters for group in groups if group.lr is not None),
         trained_compute_per_token=float(total),
         notes=tuple(notes),
+        adapters=adapters,
     )
 
 
-def _alike(part: Part, final: Mapping[str, float | None]) -> dict[tuple[float | None, bool], list[Tensor]]:
-    """Return a part's tensors by rate and by whether they decay, in the part's order."""
-    found: dict[tuple[float | None, bool], list[Tensor]] = {}
+def _learns(rate: Rate, start: float) -> bool:
+    """Whether a tensor of this rate learns in the phase that begins at `start`."""
+    return not rate.frozen and rate.start <= start
+
+
+def _alike(
+    part: Part, rates: Mapping[str, Rate], final: Mapping[str, float | None]
+) -> dict[tuple[float | None, bool, float], list[Tensor]]:
+    """Return a part's tensors by rate, by whether they decay and by when they begin, in the part's order."""
+    found: dict[tuple[float | None, bool, float], list[Tensor]] = {}
     for tensor in part.tensors:
         rate = final[tensor.name]
-        found.setdefault((rate, tensor.decays and rate is not None), []).append(tensor)
+        key = rate, tensor.decays and rate is not None, 0.0 if rate is None else rates[tensor.name].start
+        found.setdefault(key, []).append(tensor)
     return found
 
 
 def _refuse_useless(
     anatomy: Anatomy,
     rates: Mapping[str, Rate],
-    settings: FullSettings | PartialSettings | AdaptiveSettings,
+    settings: MethodSettings,
     new_tensors: Collection[str],
     *,
     key: str,
@@ -120,11 +153,7 @@ def _refuse_useless(
         )
 
 
-def _most_layers(
-    anatomy: Anatomy,
-    settings: FullSettings | PartialSettings | AdaptiveSettings,
-    new_tensors: Collection[str],
-) -> str:
+def _most_layers(anatomy: Anatomy, settings: MethodSettings, new_tensors: Collection[str]) -> str:
     """Say how many layers can be frozen where layers hold new tensors, as a new cross-attention."""
     pretrained = [not any(t.name in new_tensors for t in layer.tensors) for layer in anatomy.layers]
     counts_layers = isinstance(settings, PartialSettings) and (
@@ -139,25 +168,36 @@ def _most_layers(
 def _resolve(
     anatomy: Anatomy,
     rates: Mapping[str, Rate],
-    settings: FullSettings | PartialSettings | AdaptiveSettings,
+    settings: MethodSettings,
     *,
     new_head: bool,
-) -> tuple[float, list[str]]:
-    """Return the method's learning rate, and in words where it comes from and what is notable."""
+) -> tuple[float, float | None, list[str]]:
+    """Return the method's rate, the head's if it has its own, and in words where they come from."""
     notes = []
+    head_lr = settings.head_lr
     if settings.lr == "auto":
         layers = sum(layer.runs for layer in anatomy.layers)
         learning = sum(
             layer.runs for layer in anatomy.layers if not all(rates[t.name].frozen for t in layer.tensors)
         )
-        lr = default_rate(width=anatomy.width, layers=layers, layers_learning=learning, new_head=new_head)
+        rate_of = partial(default_rate, width=anatomy.width, layers=layers, new_head=new_head)
+        few = isinstance(settings, NormsAndBiasesSettings | LoraSettings)
+        lr = rate_of(layers_learning=learning, few_of_each=few)
         head = "a new head" if new_head else "a head that is not new"
         reason = f"width {anatomy.width}, {learning} of {layers} layers learning, {head}"
+        if few:
+            reason += ", few numbers of each layer"
         decay = getattr(settings, "decay", None)
         if decay is not None:
             lr = top_rate(lr, decay=decay, layers=len(anatomy.layers))
             reason += f", decay {decay:g}"
         notes.append(f"lr: auto gave {lr:.1e} from {reason}; set lr to choose your own")
+        if isinstance(settings, ProbeThenFullSettings) and head_lr is None and new_head:
+            head_lr = rate_of(layers_learning=0)
+            notes.append(
+                f"the head learns at {head_lr:.1e}, as on a frozen body, for it is alone at first; set "
+                "head_lr to choose your own"
+            )
     else:
         lr = float(settings.lr)
     if getattr(settings, "train_last_tensors", None) is not None:
@@ -172,7 +212,7 @@ def _resolve(
             f"{max(exponents)} for the embeddings"
         )
     notes += _tied_notes(anatomy, rates)
-    return lr, notes
+    return lr, head_lr, notes
 
 
 def _tied_notes(anatomy: Anatomy, rates: Mapping[str, Rate]) -> list[str]:
@@ -185,8 +225,10 @@ def _tied_notes(anatomy: Anatomy, rates: Mapping[str, Rate]) -> list[str]:
         shared = f"{tensor.name} is also the matrix of the output layer"
         if rate.frozen:
             notes.append(f"{shared}: with the embeddings it is frozen there too")
-        elif rate != Rate():
+        elif rate != Rate(start=rate.start):
             notes.append(f"{shared}: it learns at the embeddings' rate there too")
+        if rate.start:
+            notes.append(f"{shared}: with the embeddings it holds still at first there too")
     return notes
 
 
@@ -196,17 +238,3 @@ def _final(rate: Rate, lr: float, head_lr: float | None) -> float | None:
     if rate.absolute is not None:
         return rate.absolute
     return head_lr if head_lr is not None else lr * rate.multiple
-
-
-def _compute(anatomy: Anatomy, final: Mapping[str, float | None]) -> dict[str, float]:
-    """Return each tensor's share of the operations per token."""
-    operations: dict[str, float] = {}
-    anything_learns = any(rate is not None for rate in final.values())
-    handed_down = False
-    for part in anatomy.parts:
-        handed_down = handed_down or any(final[tensor.name] is not None for tensor in part.tensors)
-        for tensor in part.tensors:
-            learns = final[tensor.name] is not None
-            below = anything_learns if tensor.tied_to_output else handed_down
-            operations[tensor.name] = 2.0 * tensor.matmul_parameters * (1 + learns + below)
-    return operations

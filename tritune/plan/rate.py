@@ -21,6 +21,9 @@ class Rate:
     exponent: int | None = None
     """How often a layer-wise decay is in `multiple`."""
 
+    start: float = 0.0
+    """Share of all steps at which it begins to learn, in [0, 1)."""
+
     @property
     def frozen(self) -> bool:
         """Whether the tensor does not learn."""
@@ -30,8 +33,11 @@ class Rate:
 FROZEN = Rate(multiple=0.0)
 
 
-def matching(pattern: str, names: Iterable[str], *, key: str) -> set[str]:
+def matching(pattern: str, names: Iterable[str], *, key: str, what: str = "tensor") -> set[str]:
     """Return the names that a shell pattern matches, case and all.
+
+    Args:
+        what: The names are of, for the message.
 
     Raises:
         InputError: It matches none. The message names `key` of params.yaml and the closest names.
@@ -41,7 +47,7 @@ def matching(pattern: str, names: Iterable[str], *, key: str) -> set[str]:
     if not found:
         close = difflib.get_close_matches(pattern, names, n=3, cutoff=0.3) or names[:3]
         raise InputError(
-            f"{key}: the pattern {pattern!r} matches no tensor of the model; the closest names are "
+            f"{key}: the pattern {pattern!r} matches no {what} of the model; the closest names are "
             f"{', '.join(close)}; `tritune plan` lists the model's parts"
         )
     return found

@@ -26,7 +26,7 @@ class Group:
     """With layer-wise rates, how often `decay` is multiplied into the rate; else None."""
 
     share_of_compute: float
-    """Of the plan's trained compute, in [0, 1]."""
+    """Of the plan's trained compute, over all phases, in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,22 @@ class Phase:
     groups: tuple[str, ...]
     """Names of the groups that learn; the others hold still."""
 
+    compute_per_token: float = 0.0
+    """As the plan's `trained_compute_per_token`, but of this phase alone; 0 where nobody counted it."""
+
+
+@dataclass(frozen=True)
+class Adapters:
+    """Which layers get an adapter, and of which size."""
+
+    rank: int
+    alpha: float
+    dropout: float
+    """In [0, 1): of the adapters' input, in training."""
+
+    modules: tuple[str, ...]
+    """Names of the linear layers, as in `model.named_modules()`."""
+
 
 @dataclass(frozen=True)
 class TuningPlan:
@@ -46,7 +62,7 @@ class TuningPlan:
 
     architecture: str
     kind: str
-    """full, partial or adaptive."""
+    """A method's kind, as in params.yaml."""
 
     groups: tuple[Group, ...]
     """Lowest part first. Every tensor of the model is in exactly one."""
@@ -59,11 +75,27 @@ class TuningPlan:
     tensors_total: int
     parameters_total: int
     parameters_trainable: int
+    """Of what learns in any phase."""
+
     trained_compute_per_token: float
-    """Floating-point operations of matrix products, forward and backward, per token."""
+    """Floating-point operations of matrix products, forward and backward, per token: the mean over the
+    training, each phase weighted with its length."""
 
     notes: tuple[str, ...]
     """What a person should know about how the plan came about, a sentence each."""
+
+    adapters: Adapters | None = None
+    """What is put into the model before its tensors are those of the groups; None: nothing."""
+
+    def begins(self, group: str) -> float:
+        """Return the share of all steps at which a group begins to learn; 0 for one that never does."""
+        return next((phase.start for phase in self.phases if group in phase.groups), 0.0)
+
+    @property
+    def phase_lengths(self) -> tuple[float, ...]:
+        """Share of all steps that each phase takes; together 1."""
+        ends = [*(phase.start for phase in self.phases[1:]), 1.0]
+        return tuple(end - phase.start for phase, end in zip(self.phases, ends, strict=True))
 
     def to_json(self) -> str:
         """Return the plan as JSON, the same bytes for the same plan."""
@@ -79,7 +111,11 @@ class TuningPlan:
         content = json.loads(text)
         groups = [{**group, "tensors": tuple(group["tensors"])} for group in content.pop("groups")]
         phases = [{**phase, "groups": tuple(phase["groups"])} for phase in content.pop("phases")]
+        adapters = content.pop("adapters", None)
+        if adapters is not None:
+            adapters = Adapters(**{**adapters, "modules": tuple(adapters["modules"])})
         return cls(
+            adapters=adapters,
             groups=tuple(Group(**group) for group in groups),
             phases=tuple(Phase(**phase) for phase in phases),
             new_tensors=tuple(content.pop("new_tensors")),

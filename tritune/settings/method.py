@@ -76,4 +76,65 @@ class AdaptiveSettings(Section):
         return self
 
 
-MethodSettings = Annotated[FullSettings | PartialSettings | AdaptiveSettings, Field(discriminator="kind")]
+class ProbeThenFullSettings(Section):
+    """The head learns alone at first, then everything."""
+
+    kind: Literal["probe_then_full"]
+    lr: RateOrAuto = "auto"
+    head_lr: Rate | None = None
+    """None: as `lr`; with `lr: auto` as for a head on a frozen body, alone as it is at first."""
+
+    head_share: Annotated[float, Field(gt=0, lt=1)] = 0.33
+    """Share of all steps in which the head learns alone, rounded to a whole step."""
+
+
+class GradualSettings(Section):
+    """One layer more at a time learns, from the top down."""
+
+    kind: Literal["gradual"]
+    lr: RateOrAuto = "auto"
+    """Of the top layer."""
+
+    head_lr: Rate | None = None
+    unfreeze_share: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """Share of all steps after which the embeddings, the last, learn too; the layers begin evenly before."""
+
+    decay: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Factor per layer going down, as of kind adaptive. None: one rate for all."""
+
+
+class NormsAndBiasesSettings(Section):
+    """Norms, biases and what is new learn."""
+
+    kind: Literal["norms_and_biases"]
+    lr: RateOrAuto = "auto"
+    head_lr: Rate | None = None
+
+
+class LoraSettings(Section):
+    """Low-rank adapters and what is new learn."""
+
+    kind: Literal["lora"]
+    lr: RateOrAuto = "auto"
+    head_lr: Rate | None = None
+    rank: Annotated[int, Field(ge=1)] = 8
+    alpha: Annotated[float, Field(gt=0)] = 16.0
+    """What an adapter gives counts alpha / rank times."""
+
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Of what goes into an adapter, in training."""
+
+    modules: Literal["auto"] | Annotated[list[Pattern], Field(min_length=1)] = "auto"
+    """Shell patterns of the names of linear layers, for example `*.query`. auto: all below the head."""
+
+
+MethodSettings = Annotated[
+    FullSettings
+    | PartialSettings
+    | AdaptiveSettings
+    | ProbeThenFullSettings
+    | GradualSettings
+    | NormsAndBiasesSettings
+    | LoraSettings,
+    Field(discriminator="kind"),
+]

@@ -89,9 +89,9 @@ def _sentence(error: ErrorDetails, schema: Mapping[str, Any]) -> str:
         case "missing":
             return "is missing"
         case "union_tag_not_found":
-            return "is missing; it must be full, partial or adaptive"
+            return f"is missing; it must be {_kinds(_node(schema, error['loc']), schema)}"
         case "union_tag_invalid":
-            return "must be " + str(context["expected_tags"]).replace("'", "").replace(", ", " or ")
+            return f"must be {_kinds(_node(schema, error['loc']), schema)}"
         case "extra_forbidden":
             *parents, key = error["loc"]
             known = list(dict.fromkeys(_keys(_node(schema, parents), schema)))
@@ -129,6 +129,12 @@ def _options(node: Mapping[str, Any], schema: Mapping[str, Any]) -> list[Mapping
         node = schema["$defs"][node["$ref"].rsplit("/", 1)[1]]
     alternatives = node.get("oneOf", node.get("anyOf", []))
     return [resolved for option in alternatives for resolved in _options(option, schema)] or [node]
+
+
+def _kinds(node: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
+    """Return "one, two or three", the words that `kind` may be in a union of sections."""
+    *others, last = [option["properties"]["kind"]["const"] for option in _options(node, schema)]
+    return f"{', '.join(others)} or {last}"
 
 
 def _ranges(node: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, float]:

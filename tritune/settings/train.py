@@ -54,7 +54,7 @@ class TrainSettings(Section):
     """Validation metric that picks the best epoch and stops the training early."""
 
     patience: Annotated[int, Field(ge=1)] = 2
-    """Epochs without a better score before the training stops."""
+    """Epochs without a better score before the training stops; counted once all that is to learn does."""
 
 
 class ComputeSettings(Section):

@@ -16,8 +16,7 @@ from torch import nn
 from tritune.plan.tuning_plan import TuningPlan
 from tritune.settings.train import TrainSettings
 from tritune.tokens import TokenTable
-from tritune.training.loop import phase_starts
-from tritune.training.schedule import rate_share, warmup_steps
+from tritune.training.loop import phase_starts, rates_at
 
 
 class CutEmbedding:
@@ -119,11 +118,10 @@ def left_of_unseen(plan: TuningPlan, name: str, *, settings: TrainSettings, step
     if group.lr is None or not group.weight_decay:
         return 1.0
     phases = phase_starts(plan, total_steps=total)
-    warmup = warmup_steps(total, warmup_fraction=settings.warmup_fraction)
     left = 1.0
     for step in range(steps):
         if name in phases[max(start for start in phases if start <= step)]:
-            share = rate_share(step, total_steps=total, warmup=warmup, schedule=settings.schedule)
+            share = rates_at(step, total_steps=total, settings=settings)(plan.begins(group.name))
             left *= 1.0 - group.lr * share * settings.weight_decay
     return left
 

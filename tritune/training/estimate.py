@@ -2,7 +2,9 @@
 
 The steps are run by the training loop itself, with what a training leaves out left out. The memory is that of
 the step with most tokens; the time is that of a few steps drawn at random, per token with padding, times the
-tokens of all steps. A training's own start and the writing of its state are not in it.
+tokens of all steps. Of several phases the first and the last are timed, each is weighted with its length, and
+the time of one between lies between theirs as its compute does; the memory is the last one's, in which most
+learns. A training's own start and the writing of its state are not in it.
 """
 
 import tempfile
@@ -19,7 +21,7 @@ from tritune.inference import model_outputs
 from tritune.metrics.catalogue import NEGATIVE_LOG_LIKELIHOOD
 from tritune.objectives.objective import Objective
 from tritune.objectives.selected_logits import places_at_once
-from tritune.plan.tuning_plan import TuningPlan
+from tritune.plan.tuning_plan import Phase, TuningPlan
 from tritune.settings.train import TrainSettings
 from tritune.tokens import TokenTable
 from tritune.training.batches import epoch_batches, pieces
@@ -99,14 +101,14 @@ def estimate_training(
         filled = (len(timed.tokens) + len(asked.tokens)) / (len(training.tokens) + len(validation.tokens))
         optimizer = plan_optimizer(model, plan, weight_decay=settings.weight_decay)
 
-        def seconds_of(rows: TokenTable, *, batch_size: int) -> list[float]:
+        def seconds_of(rows: TokenTable, *, batch_size: int, phase: Phase) -> list[float]:
             """Return how long each step on these rows takes, the last with a small evaluation."""
             state = TrainingState(model, optimizer)
             once = settings.model_copy(update={"epochs": 1, "batch_size": batch_size})
             found, started = [], time.monotonic()
             for moment in train(
                 state,
-                plan,
+                replace(plan, phases=(replace(phase, start=0.0),)),
                 rows,
                 _rows_of(asked, np.arange(1)),
                 objective=objective,
@@ -123,8 +125,9 @@ def estimate_training(
                 started = time.monotonic()
             return found
 
-        seconds_of(_rows_of(training, heaviest), batch_size=len(heaviest))
-        steps = seconds_of(timed, batch_size=settings.batch_size)
+        seconds_of(_rows_of(training, heaviest), batch_size=len(heaviest), phase=plan.phases[-1])
+        ends = (plan.phases[0], plan.phases[-1]) if len(plan.phases) > 1 else plan.phases
+        steps = [seconds_of(timed, batch_size=settings.batch_size, phase=phase) for phase in ends]
         sub_batches = epoch_batches(timed.rows, batch_size=settings.batch_size, seed=0, epoch=0)
         sub_costs = [padded_tokens(timed, rows, objective=objective, model=model) for rows in sub_batches]
         started = time.monotonic()
@@ -138,13 +141,30 @@ def estimate_training(
             precision=precision,
         )
         evaluation = (time.monotonic() - started) / evaluated if asked.rows else 0.0
-    per_token = sum(steps[:-1]) / sum(sub_costs[:-1]) if len(steps) > 1 else steps[0] / sub_costs[0]
+    timed_ends = [
+        sum(each[:-1]) / sum(sub_costs[:-1]) if len(each) > 1 else each[0] / sub_costs[0] for each in steps
+    ]
+    per_token = mean_over_phases(plan, timed_ends)
     return Estimate(
         seconds=settings.epochs * (per_token * float(costs.sum()) + evaluation),
         prefix_seconds=filling / filled if prefix is not None else 0.0,
         prefix_bytes=size if prefix is not None else 0,
         gpu_bytes=torch.cuda.max_memory_allocated() if model.device.type == "cuda" else None,
     )
+
+
+def mean_over_phases(plan: TuningPlan, ends: Sequence[float]) -> float:
+    """Return the mean seconds per token over a training.
+
+    Args:
+        ends: Seconds per token of the first and of the last phase; of the only one.
+    """
+    first, last = plan.phases[0].compute_per_token, plan.phases[-1].compute_per_token
+    mean = 0.0
+    for phase, length in zip(plan.phases, plan.phase_lengths, strict=True):
+        risen = (phase.compute_per_token - first) / (last - first) if last > first else 1.0
+        mean += length * (ends[0] + risen * (ends[-1] - ends[0]))
+    return mean
 
 
 def padded_tokens(

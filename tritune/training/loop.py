@@ -26,7 +26,7 @@ from tritune.tokens import TokenTable
 from tritune.training.batches import collate, epoch_batches, pieces, steps_per_epoch
 from tritune.training.frozen import learn_only
 from tritune.training.optimizer import set_rates
-from tritune.training.schedule import rate_share, warmup_steps
+from tritune.training.schedule import first_step, share_since
 from tritune.training.state import TrainingState
 
 Score = Callable[[Outputs], Mapping[str, float]]
@@ -99,7 +99,6 @@ def train(
     model, optimizer = state.model, state.optimizer
     per_epoch = steps_per_epoch(training.rows, batch_size=settings.batch_size)
     total = settings.epochs * per_epoch
-    warmup = warmup_steps(total, warmup_fraction=settings.warmup_fraction)
     phases = phase_starts(plan, total_steps=total)
     lengths, items = training.lengths, objective.items(training)
     most_terms = places_at_once(model)
@@ -117,8 +116,7 @@ def train(
                 started = max(start for start in phases if start <= state.step)
                 learn_only(model, phases[started])
                 learning = [p for p in model.parameters() if p.requires_grad]
-            share = rate_share(state.step, total_steps=total, warmup=warmup, schedule=settings.schedule)
-            rate = set_rates(optimizer, share)
+            rate = set_rates(optimizer, rates_at(state.step, total_steps=total, settings=settings))
             rows = batches[position]
             # Rows may have no term at all, such as a window without a labelled token.
             terms = int(items[rows].sum())
@@ -175,6 +173,7 @@ def train(
             metrics[monitor],
             monitor=monitor,
             patience=settings.patience,
+            incomplete=max(phases) // per_epoch,
             last=state.step == total,
         )
         tokens = int(lengths[rows].sum())
@@ -184,15 +183,26 @@ def train(
 
 
 def close_epoch(
-    state: TrainingState, row: dict[str, float], value: float, *, monitor: str, patience: int, last: bool
+    state: TrainingState,
+    row: dict[str, float],
+    value: float,
+    *,
+    monitor: str,
+    patience: int,
+    incomplete: int,
+    last: bool,
 ) -> None:
-    """Enter an epoch into the history, keep its weights if they are the best, and stop if it is time."""
+    """Enter an epoch into the history, keep its weights if they are the best, and stop if it is time.
+
+    Args:
+        incomplete: epochs at whose end the plan's last phase had not begun: patience starts after them.
+    """
     state.history.append(row)
     state.loss_sum = torch.zeros_like(state.loss_sum)
     if state.best_epoch == 0 or advantage(monitor, value, state.best_score) > 0:
         state.best_epoch, state.best_score = int(row["epoch"]), float(value)
         state.best_weights = None
-    elif int(row["epoch"]) - state.best_epoch >= patience:
+    elif int(row["epoch"]) - max(state.best_epoch, incomplete) >= patience:
         state.stopped = True
     state.stopped = state.stopped or last
     if state.best_weights is None and state.best_epoch == row["epoch"] and not state.stopped:
@@ -207,13 +217,28 @@ def keep_best(state: TrainingState) -> None:
             tensor.copy_(state.best_weights[name])
 
 
+def rates_at(step: int, *, total_steps: int, settings: TrainSettings) -> Callable[[float], float]:
+    """Return what `set_rates` asks: which share of its peak a rate has now, by when it begins."""
+    return lambda start: share_since(
+        step,
+        begins=first_step(start, total_steps=total_steps),
+        total_steps=total_steps,
+        warmup_fraction=settings.warmup_fraction,
+        schedule=settings.schedule,
+    )
+
+
 def phase_starts(plan: TuningPlan, *, total_steps: int) -> dict[int, set[str]]:
-    """Return, for each step at which another set of tensors begins to learn, their names; 0 is among them."""
+    """Return, for each step at which another set of tensors begins to learn, their names; 0 is among them.
+
+    Of phases that fall on the same step the last one counts.
+    """
     starts: dict[int, set[str]] = {}
     for phase in plan.phases:
         # One part of a model can have a frozen and a learning group under the same name.
         groups = [group for group in plan.groups if group.name in phase.groups and group.lr is not None]
-        starts[round(phase.start * total_steps)] = {name for group in groups for name in group.tensors}
+        begins = first_step(phase.start, total_steps=total_steps)
+        starts[begins] = {name for group in groups for name in group.tensors}
     return starts
 
 

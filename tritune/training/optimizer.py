@@ -1,5 +1,7 @@
 """AdamW over the groups of a tuning plan: what learns, how fast, and with what weight decay."""
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 from torch.optim import AdamW
@@ -10,8 +12,10 @@ from tritune.plan.tuning_plan import TuningPlan
 def plan_optimizer(model: nn.Module, plan: TuningPlan, *, weight_decay: float) -> AdamW:
     """Return the optimizer of the parameters that learn in any phase of the plan.
 
-    Frozen parameters are in no group and have no state. Each group keeps its peak rate as `peak_lr`, which
-    `set_rates` multiplies; betas and epsilon are torch's defaults (0.9, 0.999, 1e-8).
+    Frozen parameters are in no group and have no state. One that begins to learn later has none until then
+    and does not decay. Each group keeps its peak rate as `peak_lr`, which `set_rates` multiplies, and as
+    `start` the share of the training at which it begins; betas and epsilon are torch's defaults (0.9, 0.999,
+    1e-8).
 
     Args:
         weight_decay: of the groups that decay; the others (norms and biases) have 0.
@@ -24,6 +28,7 @@ def plan_optimizer(model: nn.Module, plan: TuningPlan, *, weight_decay: float) -
             "peak_lr": group.lr,
             "weight_decay": weight_decay if group.weight_decay else 0.0,
             "name": group.name,
+            "start": plan.begins(group.name),
         }
         for group in plan.groups
         if group.lr is not None and group.tensors
@@ -31,10 +36,15 @@ def plan_optimizer(model: nn.Module, plan: TuningPlan, *, weight_decay: float) -
     return AdamW(groups, fused=True)
 
 
-def set_rates(optimizer: AdamW, share: float) -> float:
-    """Set every group's rate to `share` of its peak; return the highest rate that results."""
+def set_rates(optimizer: AdamW, share_of: Callable[[float], float]) -> float:
+    """Set every group's rate to a share of its peak; return the highest rate that results.
+
+    Args:
+        share_of: From the share of the training at which a group begins to the present share of its peak.
+    """
+    shares = {start: share_of(start) for start in {group["start"] for group in optimizer.param_groups}}
     for group in optimizer.param_groups:
-        group["lr"] = group["peak_lr"] * share
+        group["lr"] = group["peak_lr"] * shares[group["start"]]
     return max(float(group["lr"]) for group in optimizer.param_groups)
 
 

@@ -13,7 +13,7 @@ from tritune.settings.method import AdaptiveSettings
 
 
 def found(anatomy, **way: Any) -> dict[str, Rate]:
-    by_name = rates(anatomy, AdaptiveSettings(kind="adaptive", **way), key="method.adaptive")
+    by_name = rates(anatomy, AdaptiveSettings(kind="adaptive", **way), new_tensors=(), key="method.adaptive")
     assert by_name.keys() == set(anatomy.order)
     return by_name
 

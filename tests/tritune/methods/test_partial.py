@@ -15,7 +15,7 @@ from tritune.settings.method import PartialSettings
 
 
 def frozen(anatomy, **way: Any) -> set[str]:
-    found = rates(anatomy, PartialSettings(kind="partial", **way), key="method.partial")
+    found = rates(anatomy, PartialSettings(kind="partial", **way), new_tensors=(), key="method.partial")
     assert found.keys() == set(anatomy.order)
     assert all(rate == Rate() for rate in found.values() if not rate.frozen)
     return {name for name, rate in found.items() if rate.frozen}

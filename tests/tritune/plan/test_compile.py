@@ -20,7 +20,12 @@ METHODS = [
     ("partial", {"freeze_patterns": ["*[aA]tt*"], "new_tensors": []}),
     ("adaptive", {"decay": 0.5}),
     ("adaptive", {"body_lr": 1e-5}),
+    ("probe_then_full", {}),
+    ("gradual", {}),
+    ("gradual", {"decay": 0.5}),
+    ("norms_and_biases", {}),
 ]
+MANY_PHASES = ("probe_then_full", "gradual")
 LAYER = 4 * 16 * 16 + 2 * 16 * 32
 """Weights in matrix products of one BERT layer: query, key, value, output; up and down."""
 
@@ -51,7 +56,10 @@ def test_every_tensor_is_in_exactly_one_group_and_the_totals_add_up(
     for group in plan.groups:
         assert group.parameters == sum(sizes[name] for name in group.tensors)
     learning = [group for group in plan.groups if group.lr is not None]
-    assert plan.phases == (Phase(0.0, tuple(group.name for group in learning)),)
+    assert plan.phases[-1].groups == tuple(group.name for group in learning)
+    assert kind in MANY_PHASES or plan.phases == (
+        Phase(0.0, plan.phases[-1].groups, plan.trained_compute_per_token),
+    )
     assert plan.tensors_total == len(sizes)
     assert plan.parameters_total == sum(sizes.values())
     assert plan.parameters_trainable == sum(group.parameters for group in learning)
@@ -217,6 +225,17 @@ def test_rates_fall_monotonically_going_down(compiled, decay, lr):
             "lr: auto gave 2.5e-04 from width 16, 3 of 3 layers learning, a head that is not new",
         ),
         (
+            "gradual",
+            {"decay": 0.5},
+            "lr: auto gave 1.0e-03 from width 16, 3 of 3 layers learning, a new head, decay 0.5",
+        ),
+        (
+            "norms_and_biases",
+            {},
+            "lr: auto gave 5.0e-03 from width 16, 3 of 3 layers learning, a new head, few numbers of each "
+            "layer",
+        ),
+        (
             "partial",
             {"architecture": "albert", "freeze_layers": 1},
             "lr: auto gave 2.8e-03 from width 16, 0 of 3 layers learning, a new head",
@@ -282,7 +301,9 @@ def test_a_head_rate_without_effect_is_refused(compiled, kind, more):
 
 def test_rates_for_other_tensors_are_a_programming_error(anatomy_of):
     anatomy = anatomy_of("bert")
-    rates = importlib.import_module("tritune.methods.full").rates(anatomy, FullSettings(kind="full"), key="k")
+    rates = importlib.import_module("tritune.methods.full").rates(
+        anatomy, FullSettings(kind="full"), new_tensors=(), key="k"
+    )
     with pytest.raises(ValueError, match=r"rates for other tensors than the model's: \['elsewhere'\]"):
         compile_plan(
             anatomy, {**rates, "elsewhere": Rate()}, FullSettings(kind="full"), new_tensors=[], key="k"

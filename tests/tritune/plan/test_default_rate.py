@@ -27,6 +27,12 @@ def test_full_fine_tuning_by_width(width, layers, expected):
     assert rate(width, layers) == expected
 
 
+@pytest.mark.parametrize(("width", "new_head", "expected"), [(768, True, 5e-4), (768, False, 2.5e-4)])
+def test_few_numbers_of_each_layer_learn_at_ten_times_the_rate(width, new_head, expected):
+    found = default_rate(width=width, layers=12, layers_learning=12, new_head=new_head, few_of_each=True)
+    assert found == expected
+
+
 @pytest.mark.parametrize(
     ("width", "layers", "learning", "expected"),
     [

@@ -41,6 +41,11 @@ def test_a_pattern_without_match_names_key_and_the_closest_names():
     )
 
 
+def test_the_message_says_what_the_names_are_of():
+    with pytest.raises(InputError, match=r"k: the pattern 'x' matches no linear layer of the model; "):
+        matching("x", NAMES, key="k", what="linear layer")
+
+
 def test_a_pattern_like_no_name_gets_the_first_names():
     with pytest.raises(InputError, match=f"closest names are {', '.join(NAMES)}; "):
         matching("???", NAMES, key="k")

@@ -43,6 +43,22 @@ def test_exponents_have_a_column_where_there_are_any(compiled):
     assert [row[3] for row in table[1:-1]] == ["1.00e-04", "2.00e-04", "4.00e-04", *["8.00e-04"] * 3]
 
 
+def test_starts_have_a_column_where_there_are_several(compiled):
+    table = rows(compiled("gradual", unfreeze_share=0.8, lr=8e-4))
+    assert table[0][4:] == ["learns from", "compute"]
+    assert [row[4] for row in table[1:]] == ["80%", "60%", "40%", "20%", "20%", "0%", ""]
+    both = rows(compiled("gradual", unfreeze_share=0.8, decay=0.5, lr=8e-4))
+    assert both[0][4:] == ["exponent", "learns from", "compute"]
+    assert "learns from" not in rows(compiled("full"))[0]
+
+
+def test_the_remarks_tell_the_phases(compiled):
+    assert plan_remarks(compiled("probe_then_full", lr=1e-3))[2:] == [
+        "2 phases: 51 parameters from 0%, 8,371 parameters from 33% of the steps on; each start has its own "
+        "warm-up"
+    ]
+
+
 def test_a_part_with_several_rates_has_a_row_for_each_frozen_first(compiled):
     table = rows(compiled("partial", freeze_patterns=["*.layer.1.attention.*"], lr=1e-3))
     assert [(row[1], row[3]) for row in table if row[0] == "layer.1"] == [("10", "frozen"), ("6", "1.00e-03")]

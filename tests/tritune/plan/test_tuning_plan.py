@@ -5,6 +5,12 @@ import pytest
 from tritune.plan.tuning_plan import TuningPlan
 
 METHODS = [("full", {}), ("partial", {"train_last_tensors": 10}), ("adaptive", {"decay": 0.8})]
+METHODS += [
+    ("probe_then_full", {}),
+    ("gradual", {"decay": 0.8}),
+    ("norms_and_biases", {}),
+    ("lora", {"rank": 2}),
+]
 
 
 @pytest.mark.parametrize(("kind", "more"), METHODS)

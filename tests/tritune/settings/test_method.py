@@ -3,7 +3,16 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from tritune.settings.method import AdaptiveSettings, FullSettings, MethodSettings, PartialSettings
+from tritune.settings.method import (
+    AdaptiveSettings,
+    FullSettings,
+    GradualSettings,
+    LoraSettings,
+    MethodSettings,
+    NormsAndBiasesSettings,
+    PartialSettings,
+    ProbeThenFullSettings,
+)
 
 WAYS = {
     "freeze_layers": 2,
@@ -16,7 +25,7 @@ FREEZE = "must say in exactly one way what is frozen: " + ", ".join(WAYS)
 GIVE = "must give the rates in exactly one way: decay, body_lr, rates"
 
 
-def read(**content: object) -> FullSettings | PartialSettings | AdaptiveSettings:
+def read(**content: object) -> MethodSettings:
     return TypeAdapter(MethodSettings).validate_python(content)
 
 
@@ -33,6 +42,10 @@ def refusal(**content: object) -> str:
         ("full", {}, FullSettings),
         ("partial", {"freeze_layers": 0}, PartialSettings),
         ("adaptive", {"decay": 1}, AdaptiveSettings),
+        ("probe_then_full", {}, ProbeThenFullSettings),
+        ("gradual", {}, GradualSettings),
+        ("norms_and_biases", {}, NormsAndBiasesSettings),
+        ("lora", {"modules": ["*.query"]}, LoraSettings),
     ],
 )
 def test_the_kind_decides_and_the_rate_is_automatic_by_default(kind, more, settings):
@@ -88,6 +101,18 @@ def test_an_adaptive_method_gives_its_rates_in_exactly_one_way():
         {"kind": "adaptive", "rates": {}},
         {"kind": "adaptive", "rates": {"*": 0}},
         {"kind": "adaptive", "rates": {"": 0.1}},
+        {"kind": "probe_then_full", "head_share": 0},
+        {"kind": "probe_then_full", "head_share": 1},
+        {"kind": "probe_then_full", "decay": 0.9},
+        {"kind": "gradual", "unfreeze_share": 0},
+        {"kind": "gradual", "unfreeze_share": 1},
+        {"kind": "gradual", "decay": 0},
+        {"kind": "norms_and_biases", "freeze_layers": 1},
+        {"kind": "lora", "rank": 0},
+        {"kind": "lora", "alpha": 0},
+        {"kind": "lora", "dropout": 1},
+        {"kind": "lora", "modules": []},
+        {"kind": "lora", "modules": "all"},
         {"kind": "frozen"},
         {},
     ],

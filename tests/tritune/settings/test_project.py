@@ -11,6 +11,7 @@ from tritune.errors import InputError
 from tritune.settings.project import check_project, read_project, read_yaml
 
 PARAMS = Path(__file__).parents[3] / "params.yaml"
+KINDS = "full, partial, adaptive, probe_then_full, gradual, norms_and_biases or lora"
 
 
 def problems(change: Callable[[dict[str, Any]], object]) -> str:
@@ -61,9 +62,9 @@ def test_the_shipped_params_are_valid_and_name_the_three_kinds():
             "method",
             "full",
             {"kind": "ful"},
-            "method.full.kind: must be full or partial or adaptive (got 'ful')",
+            f"method.full.kind: must be {KINDS} (got 'ful')",
         ),
-        ("method", "full", {}, "method.full.kind: is missing; it must be full, partial or adaptive"),
+        ("method", "full", {}, f"method.full.kind: is missing; it must be {KINDS}"),
         (
             "method",
             "full",
@@ -75,6 +76,18 @@ def test_the_shipped_params_are_valid_and_name_the_three_kinds():
             "adaptive",
             {"kind": "adaptive", "decay": 1.5},
             "method.adaptive.decay: must be above 0 and at most 1 (got 1.5)",
+        ),
+        (
+            "method",
+            "full",
+            {"kind": "probe_then_full", "head_share": 1},
+            "method.full.head_share: must be above 0 and below 1 (got 1)",
+        ),
+        (
+            "method",
+            "full",
+            {"kind": "gradual", "unfreeze_shar": 0.4},
+            "method.full.unfreeze_shar: unknown key; did you mean unfreeze_share?",
         ),
         (
             "method",

@@ -6,17 +6,27 @@ import numpy as np
 import pytest
 
 from tritune.objectives.named import objective_named
+from tritune.plan.tuning_plan import Phase
 from tritune.settings.train import TrainSettings
-from tritune.training.estimate import _rows_of, estimate_training, padded_tokens
+from tritune.training import estimate
+from tritune.training.estimate import _rows_of, estimate_training, mean_over_phases, padded_tokens
 
 SINGLE = objective_named("single_label")
 
 
-def estimated(kit, *, frozen=lambda _: False, rows: int = 400, epochs: int = 3, memo_gib: float = 1.0):
+def estimated(
+    kit,
+    *,
+    frozen=lambda _: False,
+    rows: int = 400,
+    epochs: int = 3,
+    memo_gib: float = 1.0,
+    plan=None,
+):
     net = kit.tiny_bert()
     return estimate_training(
         net,
-        kit.plan_for(net, frozen=frozen),
+        plan or kit.plan_for(net, frozen=frozen),
         kit.token_table(rows),
         kit.token_table(40, seed=2),
         objective=SINGLE,
@@ -40,6 +50,37 @@ def test_it_says_what_the_frozen_layers_take(kit):
     assert partial.prefix_bytes == tokens * 32 * 4
     without = estimated(kit, frozen=low, memo_gib=tokens * 32 * 4 / 2**30 / 2)
     assert (without.prefix_seconds, without.prefix_bytes) == (0.0, 0)
+
+
+def test_a_phase_counts_by_its_length_and_those_between_by_their_compute(kit):
+    plan = kit.plan_for(
+        kit.tiny_bert(),
+        phases=(
+            Phase(0.0, ("head",), 10.0),
+            Phase(0.5, ("body", "head"), 30.0),
+            Phase(0.75, ("body", "head"), 50.0),
+        ),
+    )
+    # A quarter of the training is half-way between 1 and 3 seconds.
+    assert mean_over_phases(plan, [1.0, 3.0]) == pytest.approx(0.5 * 1 + 0.25 * 2 + 0.25 * 3)
+    once = replace(plan, phases=(Phase(0.0, ("body", "head"), 50.0),))
+    assert mean_over_phases(once, [2.0]) == 2.0
+
+
+def test_each_phase_is_timed_with_what_learns_in_it(kit, monkeypatch):
+    seen = []
+    told = estimate.train
+
+    def train(state, plan, *arguments, **named):
+        seen.append(plan.phases)
+        return told(state, plan, *arguments, **named)
+
+    monkeypatch.setattr(estimate, "train", train)
+    first, last = Phase(0.0, ("head",), 1.0), Phase(0.5, ("body", "head"), 3.0)
+    found = estimated(kit, plan=kit.plan_for(kit.tiny_bert(), phases=(first, last)), rows=16)
+    assert found.seconds > 0
+    # The step with most tokens, for the memory, and then the steps that are timed.
+    assert seen == [(replace(last, start=0.0),), (first,), (replace(last, start=0.0),)]
 
 
 def test_fewer_rows_than_it_times_are_enough(kit):

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from tritune.plan.tuning_plan import Phase
 from tritune.training.optimizer import optimizer_tensors, plan_optimizer, restore_optimizer, set_rates
 
 
@@ -26,9 +27,20 @@ def test_frozen_tensors_are_in_no_group(kit):
 def test_rates_are_shares_of_each_groups_peak(kit):
     model = kit.tiny_bert()
     optimizer = plan_optimizer(model, kit.plan_for(model, lr=1e-3), weight_decay=0.0)
-    assert set_rates(optimizer, 0.5) == pytest.approx(1e-3)
-    assert set_rates(optimizer, 0.25) == pytest.approx(5e-4)
+    assert set_rates(optimizer, lambda _: 0.5) == pytest.approx(1e-3)
+    assert set_rates(optimizer, lambda _: 0.25) == pytest.approx(5e-4)
     assert {group["lr"] for group in optimizer.param_groups} == {2.5e-4, 5e-4}
+
+
+def test_each_group_is_asked_for_by_when_it_begins(kit):
+    model = kit.tiny_bert()
+    phases = (Phase(0.0, ("head",)), Phase(0.25, ("body", "head")))
+    optimizer = plan_optimizer(model, kit.plan_for(model, lr=1e-3, phases=phases), weight_decay=0.0)
+    assert set_rates(optimizer, lambda start: 1 - start) == pytest.approx(2e-3)
+    assert {(group["name"], group["lr"]) for group in optimizer.param_groups} == {
+        ("body", 7.5e-4),
+        ("head", 2e-3),
+    }
 
 
 def test_state_comes_back_as_a_copy(kit):

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from tritune.training.schedule import rate_share, warmup_steps
+from tritune.training.schedule import first_step, rate_share, share_since, warmup_steps
 
 
 def shares(**options):
@@ -41,6 +41,21 @@ def test_one_step_is_taken_at_the_peak():
 )
 def test_warmup_is_rounded_up_and_leaves_a_step(total, fraction, expected):
     assert warmup_steps(total, warmup_fraction=fraction) == expected
+
+
+def test_what_begins_later_has_the_schedule_of_the_steps_that_are_left():
+    options = {"total_steps": 10, "warmup_fraction": 0.3, "schedule": "linear"}
+    got = [share_since(step, begins=4, **options) for step in range(10)]
+    assert got == [0, 0, 0, 0, *shares(total_steps=6, warmup=2, schedule="linear")]
+    at_once = [share_since(step, begins=0, **options) for step in range(10)]
+    assert at_once == shares(total_steps=10, warmup=3, schedule="linear")
+
+
+@pytest.mark.parametrize(
+    ("start", "total", "step"), [(0.0, 10, 0), (0.33, 100, 33), (0.5, 5, 2), (0.99, 10, 9), (0.3, 1, 0)]
+)
+def test_a_start_is_rounded_to_a_step_of_the_training(start, total, step):
+    assert first_step(start, total_steps=total) == step
 
 
 @pytest.mark.parametrize("step", [-1, 4])

@@ -1,0 +1,71 @@
+"""Low-rank adapters and what is new learn; the base stays as it is, until the adapters are merged into it.
+
+Source: Hu et al. 2021 (LoRA), https://arxiv.org/abs/2106.09685. Where we differ: `modules: auto` adapts every
+linear layer below the head, not the queries and values alone; and the checkpoint has no adapters any more.
+"""
+
+from collections.abc import Collection
+
+from transformers import PreTrainedModel
+
+from tritune.errors import InputError
+from tritune.models.adapters import adaptable_modules
+from tritune.models.layers import Anatomy
+from tritune.plan.rate import FROZEN, Rate, matching
+from tritune.plan.tuning_plan import Adapters
+from tritune.settings.method import LoraSettings
+
+Settings = LoraSettings
+
+
+def adapters(
+    model: PreTrainedModel,
+    anatomy: Anatomy,
+    settings: LoraSettings,
+    *,
+    new_tensors: Collection[str],
+    key: str,
+) -> Adapters:
+    """Return which layers of a model get adapters.
+
+    Args:
+        model: With or without its weights, and without adapters.
+        anatomy: The same, taken apart.
+        new_tensors: Names of the tensors that the base model does not have.
+        key: Where the settings stand in params.yaml, for messages.
+
+    Raises:
+        InputError: A pattern matches no linear layer, or the rank is more than the smallest of them has.
+    """
+    names = adaptable_modules(model, anatomy, new=new_tensors)
+    if settings.modules != "auto":
+        chosen = {
+            name
+            for pattern in settings.modules
+            for name in matching(pattern, names, key=f"{key}.modules", what="linear layer")
+        }
+        names = tuple(name for name in names if name in chosen)
+    smallest = min(min(model.get_submodule(name).weight.shape) for name in names)
+    if settings.rank > smallest:
+        raise InputError(
+            f"{key}.rank: the smallest of the layers has rank {smallest} itself (got {settings.rank}); give "
+            f"1 to {smallest}"
+        )
+    return Adapters(settings.rank, settings.alpha, settings.dropout, names)
+
+
+def rates(
+    anatomy: Anatomy,
+    _: LoraSettings,
+    *,
+    new_tensors: Collection[str],
+    key: str,  # noqa: ARG001
+) -> dict[str, Rate]:
+    """Return every tensor's rate by name.
+
+    Args:
+        anatomy: The model with its adapters, taken apart.
+        new_tensors: Names of the tensors that the base model does not have, the adapters' among them.
+        key: Where the settings stand in params.yaml.
+    """
+    return {name: Rate() if name in new_tensors else FROZEN for name in anatomy.order}
