@@ -7,7 +7,7 @@ import pytest
 
 from tritune.objectives.named import objective_named
 from tritune.settings.train import TrainSettings
-from tritune.training.estimate import _rows_of, estimate_training, padded_tokens
+from tritune.training.estimate import _rows_of, estimate_training, tokens_run
 
 SINGLE = objective_named("single_label")
 
@@ -46,9 +46,9 @@ def test_fewer_rows_than_it_times_are_enough(kit):
     assert estimated(kit, rows=5).seconds > 0
 
 
-def test_padded_tokens_are_those_of_the_pieces(kit):
+def test_tokens_run_are_those_of_the_pieces(kit):
     table = kit.token_table(16)
-    tokens = padded_tokens(table, np.arange(16), objective=SINGLE, model=kit.tiny_bert())
+    tokens = tokens_run(table, np.arange(16), objective=SINGLE, model=kit.tiny_bert())
     # A difference of 12 - 3 tokens in 16 rows is too little to be worth a second piece.
     assert len(table.tokens) <= tokens <= 16 * table.lengths.max()
 
