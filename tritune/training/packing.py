@@ -12,7 +12,6 @@ written anew; whichever takes its attention from transformers' registry is tried
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -28,6 +27,9 @@ from tritune.training.row_layout import RowLayout
 ARGUMENT = "row_lengths"
 POSITIONS = ("position_embeddings", "position_ids")
 """What a layer is given for each place, beside its hidden states."""
+
+ATTRIBUTE = "packing"
+"""Of every module inside packed layers."""
 
 PLAIN, OURS = "sdpa", "sdpa_by_row"
 """Names in transformers' registry of attentions."""
@@ -97,7 +99,8 @@ class Packing:
         AttentionMaskInterface.register(OURS, AttentionMaskInterface()[PLAIN])
         model.config._attn_implementation = OURS
         for layer in layers:
-            _PACKINGS.update(dict.fromkeys(layer.modules(), self))
+            for module in layer.modules():
+                module.__dict__[ATTRIBUTE] = self
         self._hooks = [
             model.register_forward_pre_hook(self._take, with_kwargs=True),
             *(layer.register_forward_pre_hook(self._enter, with_kwargs=True) for layer in layers),
@@ -110,7 +113,7 @@ class Packing:
             hook.remove()
         for layer in self._layers:
             for module in layer.modules():
-                _PACKINGS.pop(module, None)
+                module.__dict__.pop(ATTRIBUTE, None)
         self._model.config._attn_implementation = PLAIN
 
     def masks(self, mask: torch.Tensor | None) -> Sequence[torch.Tensor | None]:
@@ -162,10 +165,6 @@ class Packing:
         return (layout.unpack(output[0]), *output[1:])
 
 
-_PACKINGS: WeakKeyDictionary[nn.Module, Packing] = WeakKeyDictionary()
-"""Of every module inside packed layers."""
-
-
 def _attention(
     module: nn.Module,
     query: torch.Tensor,
@@ -180,7 +179,7 @@ def _attention(
         ValueError: they are something else, or more than a mask tells rows and places apart.
     """
     plain = AttentionInterface()[PLAIN]
-    packing = _PACKINGS.get(module)
+    packing: Packing | None = module.__dict__.get(ATTRIBUTE)
     layout = None if packing is None else packing.layout
     if packing is None or layout is None:
         found: tuple[torch.Tensor, None] = plain(module, query, key, value, attention_mask, **named)

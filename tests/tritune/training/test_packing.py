@@ -1,5 +1,7 @@
 """Rows end to end are rows with padding, but for rounding; and no padding runs."""
 
+import gc
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -176,6 +178,15 @@ def test_removed_it_leaves_the_model_as_it_was(kit):
     assert model.config.to_dict() == config
     assert all(not m._forward_pre_hooks and not m._forward_hooks for m in model.modules())
     assert all(torch.equal(a, b) for a, b in zip(before, SINGLE.outputs(model, batch), strict=True))
+
+
+def test_a_model_that_is_done_with_is_not_kept(kit):
+    model, table = tiny("bert"), kit.token_table(20)
+    assert pack(model, table) is not None
+    gone = weakref.ref(model)
+    del model
+    gc.collect()
+    assert gone() is None
 
 
 def trained(kit, tmp_path, *, packs: bool, low=lambda _: False, dropout=0.0, precision="fp32", until=None):
