@@ -53,6 +53,13 @@ def test_tokens_run_are_those_of_the_pieces(kit):
     assert len(table.tokens) <= tokens <= 16 * table.lengths.max()
 
 
+def test_padding_does_not_run_in_packed_rows(kit):
+    table = replace(kit.token_table(16), packed=True)
+    rows = np.array([2, 5, 7])
+    tokens = tokens_run(table, rows, objective=SINGLE, model=kit.tiny_bert())
+    assert tokens == len(table.row(2)) + len(table.row(5)) + len(table.row(7))
+
+
 @pytest.mark.parametrize("rows", [[3, 1], [0], [4, 4, 2]])
 def test_rows_are_taken_whole(kit, rows):
     table = kit.token_table(5)
