@@ -30,7 +30,7 @@ from tritune.settings.model import GenerateSettings
 from tritune.settings.train import ComputeSettings
 from tritune.task.contract import DECIDED, Split, task_module
 from tritune.tokens import TokensInfo, read_tokens, read_tokens_info
-from tritune.training.reduced import start_above
+from tritune.training.reduced import leave_out_padding, start_above
 from tritune.versions import installed_versions
 
 EVALUATED = ("validation", "test")
@@ -97,6 +97,9 @@ class Run:
             pad_token_id=self.info.pad_token_id,
             memos=self._memos,
         )
+        packing, (table,) = leave_out_padding(
+            model, prefix, [table], objective=self._objective, pad_token_id=self.info.pad_token_id
+        )
         try:
             return model_outputs(
                 model,
@@ -107,8 +110,9 @@ class Run:
                 precision=self._precision,
             )
         finally:
-            if prefix is not None:
-                prefix.remove()
+            for hooks in (packing, prefix):
+                if hooks is not None:
+                    hooks.remove()
 
 
 def run(ctx: StageContext) -> None:

@@ -74,6 +74,9 @@ class TokenTable:
     prefix_output: np.ndarray | None = None
     """[tokens, width] what the frozen lowest layers make of them; see `tritune.training.stored_prefix`."""
 
+    packed: bool = False
+    """Whether the model takes batches without their padding; see `tritune.training.packing`."""
+
     @property
     def rows(self) -> int:
         return len(self.offsets) - 1

@@ -12,6 +12,7 @@ import sklearn.metrics
 
 from tasks.evaluate import run
 from tritune.errors import InputError
+from tritune.inference import model_outputs
 from tritune.pipeline.context import StageContext
 from tritune.tokens import TokensInfo, token_schema, write_tokens_info
 
@@ -161,6 +162,19 @@ def test_two_runs_give_the_same_bytes():
     first = hashes("one")
     assert len(first) == 8
     assert hashes("two") == first
+
+
+@pytest.mark.usefixtures("project")
+def test_both_splits_run_without_padding(monkeypatch):
+    seen = []
+
+    def watched(model, table, **named):
+        seen.append(table.packed)
+        return model_outputs(model, table, **named)
+
+    monkeypatch.setattr("tasks.evaluate.model_outputs", watched)
+    run(context())
+    assert seen == [True, True]
 
 
 @pytest.mark.usefixtures("project")

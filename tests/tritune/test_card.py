@@ -19,7 +19,7 @@ def card(*, labels: list[str], warnings: list[str] | None = None, kind: str = "f
     scores = dict.fromkeys(METRICS, 0.5)
     methods = [Method("mine", kind, 10, 20, [Training(1, scores, scores, 2, 1, 2.0)])]
     settings = CompareSettings(metric="macro_f1")
-    known = weigh({"full": [0.5]}, metric="macro_f1", parts=None)
+    known = weigh({"mine": [0.5]}, metric="macro_f1", parts=None)
     evidence = {"validation": known, "test": known}
     content = comparison_content(methods, choose(methods, settings, known), settings, evidence)
     content["baseline"] = {"name": "counted <words>", "test": {"macro_f1": 0.25}}

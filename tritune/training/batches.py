@@ -34,6 +34,9 @@ class Batch:
     prefix_output: torch.Tensor | None = None
     """[rows, longest, width] what a stored frozen prefix gives; 0 on padding."""
 
+    row_lengths: torch.Tensor | None = None
+    """[rows, 1] int64, on the CPU wherever the others are: tokens of each row, where no padding is to run."""
+
     def inputs(self) -> dict[str, torch.Tensor]:
         """Return what the model reads, by the names that transformers' models give their arguments."""
         given = {"input_ids": self.input_ids, "attention_mask": self.attention_mask}
@@ -41,6 +44,8 @@ class Batch:
             given["token_type_ids"] = self.token_type_ids
         if self.prefix_output is not None:
             given["prefix_output"] = self.prefix_output  # for the hook of a StoredPrefix
+        if self.row_lengths is not None:
+            given["row_lengths"] = self.row_lengths  # for the hook of a Packing
         return given
 
     def to(self, device: torch.device) -> "Batch":
@@ -53,7 +58,8 @@ class Batch:
             self.token_type_ids,
             self.prefix_output,
         )
-        return Batch(*(None if t is None else t.pin_memory().to(device, non_blocking=True) for t in tensors))  # type: ignore[arg-type]
+        moved = (None if t is None else t.pin_memory().to(device, non_blocking=True) for t in tensors)
+        return Batch(*moved, row_lengths=self.row_lengths)  # type: ignore[arg-type]
 
 
 def steps_per_epoch(rows: int, *, batch_size: int) -> int:
@@ -79,7 +85,12 @@ def epoch_batches(rows: int, *, batch_size: int, seed: int, epoch: int) -> list[
 
 
 def pieces(
-    rows: np.ndarray, lengths: np.ndarray, *, terms: np.ndarray | None = None, most_terms: int | None = None
+    rows: np.ndarray,
+    lengths: np.ndarray,
+    *,
+    terms: np.ndarray | None = None,
+    most_terms: int | None = None,
+    packed: bool = False,
 ) -> list[np.ndarray]:
     """Cut one step's rows into pieces of similar length, longest first, to be run one after the other.
 
@@ -90,6 +101,7 @@ def pieces(
         lengths: [n] tokens of each of them.
         terms: [n] terms of the loss of each of them.
         most_terms: of a piece, where each takes much memory; a row with more is a piece of its own.
+        packed: whether padding does not run, so that it is no reason to cut.
     """
     order = np.argsort(-lengths, kind="stable")
     counts = np.zeros_like(lengths) if terms is None or most_terms is None else terms
@@ -97,7 +109,7 @@ def pieces(
     found: list[np.ndarray] = []
     start = padding = held = 0
     for position, index in enumerate(order):
-        padding += lengths[order[start]] - lengths[index]
+        padding += 0 if packed else lengths[order[start]] - lengths[index]
         held += counts[index]
         if position > start and (padding > PADDING_PER_PIECE or held > most):
             found.append(rows[order[start:position]])
@@ -129,6 +141,7 @@ def collate(table: TokenTable, rows: np.ndarray, *, pad_token_id: int) -> Batch:
         labels=torch.from_numpy(labels.astype(np.int64)),
         token_type_ids=types,
         prefix_output=prefix_output,
+        row_lengths=torch.from_numpy(table.lengths[rows])[:, None] if table.packed else None,
     )
 
 

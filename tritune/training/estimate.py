@@ -1,10 +1,11 @@
 """What a training will cost, from a few of its own steps.
 
 The steps are run by the training loop itself, with what a training leaves out left out. The memory is that of
-the step with most tokens; the time is that of a few steps drawn at random, per token with padding, times the
-tokens of all steps. Of several phases the first and the last are timed, each is weighted with its length, and
-the time of one between lies between theirs as its compute does; the memory is the last one's, in which most
-learns. A training's own start and the writing of its state are not in it.
+the step with most tokens; the time is that of a few steps drawn at random, per token that runs (padding too,
+where the model needs it), times the tokens of all steps. Of several phases the first and the last are timed,
+each is weighted with its length, and the time of one between lies between theirs as its compute does; the
+memory is the last one's, in which most learns. A training's own start and the writing of its state are not
+in it.
 """
 
 import tempfile
@@ -29,7 +30,7 @@ from tritune.training.embedding_rows import cut_embedding
 from tritune.training.loop import train
 from tritune.training.optimizer import plan_optimizer
 from tritune.training.prefix_memo import Precision, memo_bytes
-from tritune.training.reduced import start_above
+from tritune.training.reduced import leave_out_padding, start_above
 from tritune.training.state import TrainingState
 from tritune.training.stored_prefix import frozen_depth
 
@@ -73,8 +74,6 @@ def estimate_training(
         model: on the device of the training.
     """
     batches = epoch_batches(training.rows, batch_size=settings.batch_size, seed=0, epoch=0)
-    costs = np.array([padded_tokens(training, rows, objective=objective, model=model) for rows in batches])
-    heaviest = batches[int(costs.argmax())]
     chosen = np.random.RandomState(0).permutation(len(batches))[:TIMED_STEPS]
     timed = _rows_of(training, np.concatenate([batches[step] for step in chosen]))
     asked = _rows_of(validation, np.random.RandomState(0).permutation(validation.rows)[:TIMED_ROWS])
@@ -98,6 +97,11 @@ def estimate_training(
             memos=Path(memos),
         )
         filling = time.monotonic() - started
+        _, (timed, asked, training) = leave_out_padding(
+            model, prefix, [timed, asked, training], objective=objective, pad_token_id=pad_token_id
+        )
+        costs = np.array([tokens_run(training, rows, objective=objective, model=model) for rows in batches])
+        heaviest = batches[int(costs.argmax())]
         filled = (len(timed.tokens) + len(asked.tokens)) / (len(training.tokens) + len(validation.tokens))
         optimizer = plan_optimizer(model, plan, weight_decay=settings.weight_decay)
 
@@ -129,7 +133,7 @@ def estimate_training(
         ends = (plan.phases[0], plan.phases[-1]) if len(plan.phases) > 1 else plan.phases
         steps = [seconds_of(timed, batch_size=settings.batch_size, phase=phase) for phase in ends]
         sub_batches = epoch_batches(timed.rows, batch_size=settings.batch_size, seed=0, epoch=0)
-        sub_costs = [padded_tokens(timed, rows, objective=objective, model=model) for rows in sub_batches]
+        sub_costs = [tokens_run(timed, rows, objective=objective, model=model) for rows in sub_batches]
         started = time.monotonic()
         model_outputs(
             model,
@@ -167,10 +171,10 @@ def mean_over_phases(plan: TuningPlan, ends: Sequence[float]) -> float:
     return mean
 
 
-def padded_tokens(
-    table: TokenTable, rows: np.ndarray, *, objective: Objective, model: PreTrainedModel
-) -> int:
-    """Return the tokens that one step on these rows runs, padding counted."""
+def tokens_run(table: TokenTable, rows: np.ndarray, *, objective: Objective, model: PreTrainedModel) -> int:
+    """Return the tokens that one step on these rows runs through the layers, padding counted."""
+    if table.packed:
+        return int(table.lengths[rows].sum())
     lengths, terms = table.lengths[rows], objective.items(table)[rows]
     cut: Sequence[np.ndarray] = pieces(rows, lengths, terms=terms, most_terms=places_at_once(model))
     return sum(len(piece) * int(table.lengths[piece].max()) for piece in cut)

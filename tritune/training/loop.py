@@ -123,7 +123,10 @@ def train(
 
             seed_step(seed, state.step)
             loss = torch.zeros((), device=device)
-            for piece in pieces(rows, lengths[rows], terms=items[rows], most_terms=most_terms):
+            cut = pieces(
+                rows, lengths[rows], terms=items[rows], most_terms=most_terms, packed=training.packed
+            )
+            for piece in cut:
                 batch = collate(training, piece, pad_token_id=pad_token_id).to(device)
                 with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
                     loss_sum = objective.loss_sum(model, batch, label_smoothing=settings.label_smoothing)

@@ -1,7 +1,7 @@
 """Leave out of a training the work that does not change its result.
 
-That is the rows of an embedding that nothing looks up, and running again what is frozen and gives the same
-each time.
+That is the rows of an embedding that nothing looks up, running again what is frozen and gives the same each
+time, and padding.
 """
 
 import time
@@ -18,6 +18,7 @@ from tritune.settings.train import TrainSettings
 from tritune.tokens import TokenTable
 from tritune.training.batches import steps_per_epoch
 from tritune.training.embedding_rows import CutEmbedding, cut_embedding, left_of_unseen
+from tritune.training.packing import Packing, packed_layers
 from tritune.training.prefix_memo import Precision, fill_memo, make_room, memo_bytes, memo_key, read_memo
 from tritune.training.state import TrainingState
 from tritune.training.stored_prefix import StoredPrefix, frozen_depth, passing_prefix
@@ -37,6 +38,7 @@ class ReducedTraining:
 
     _cut: CutEmbedding | None
     _prefix: StoredPrefix | None
+    _packing: Packing | None
 
     def undo(self, state: TrainingState, plan: TuningPlan, *, settings: TrainSettings) -> None:
         """Make the model whole again, as the full work would have left it.
@@ -44,6 +46,8 @@ class ReducedTraining:
         Args:
             state: at the end of its training.
         """
+        if self._packing is not None:
+            self._packing.remove()
         if self._prefix is not None:
             self._prefix.remove()
         if self._cut is not None:
@@ -94,7 +98,37 @@ def reduce_training(
         pad_token_id=pad_token_id,
         memos=memos,
     )
-    return ReducedTraining(training, validation, time.monotonic() - started, cut, prefix)
+    seconds = time.monotonic() - started
+    packing, (training, validation) = leave_out_padding(
+        model, prefix, [training, validation], objective=objective, pad_token_id=pad_token_id
+    )
+    return ReducedTraining(training, validation, seconds, cut, prefix, packing)
+
+
+def leave_out_padding(
+    model: PreTrainedModel,
+    prefix: StoredPrefix | None,
+    tables: list[TokenTable],
+    *,
+    objective: Objective,
+    pad_token_id: int,
+) -> tuple[Packing | None, list[TokenTable]]:
+    """Return the hooks that lay rows end to end, and the tables whose batches they take.
+
+    None and the tables as they are, where the model can't do it.
+
+    Args:
+        prefix: as `start_above` gave it; padding runs through no layer above.
+        tables: the first has a row.
+    """
+    packing = packed_layers(
+        model,
+        tables[0],
+        above=0 if prefix is None else prefix.depth,
+        objective=objective,
+        pad_token_id=pad_token_id,
+    )
+    return packing, [replace(table, packed=packing is not None) for table in tables]
 
 
 def start_above(

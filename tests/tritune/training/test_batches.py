@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -89,3 +91,19 @@ def test_pieces_hold_no_more_terms_than_fit_and_a_row_with_more_stands_alone():
     cut = pieces(rows, lengths, terms=terms, most_terms=5)
     assert [piece.tolist() for piece in cut] == [[4, 5], [6], [7]]
     assert [piece.tolist() for piece in pieces(rows, lengths, terms=terms)] == [[4, 5, 6, 7]]
+
+
+def test_only_terms_are_a_reason_to_cut_where_padding_does_not_run():
+    rows, lengths, terms = np.array([4, 5, 6]), np.array([10, 500, 90]), np.array([2, 3, 1])
+    cut = pieces(rows, lengths, terms=terms, most_terms=100, packed=True)
+    assert [piece.tolist() for piece in cut] == [[5, 6, 4]]
+    cut = pieces(rows, lengths, terms=terms, most_terms=4, packed=True)
+    assert [piece.tolist() for piece in cut] == [[5, 6], [4]]
+
+
+def test_a_batch_tells_its_rows_lengths_where_they_are_wanted():
+    table = table_of([[1, 2, 3], [4]])
+    rows = np.array([1, 0])
+    assert collate(table, rows, pad_token_id=0).row_lengths is None
+    lengths = collate(replace(table, packed=True), rows, pad_token_id=0).row_lengths
+    assert lengths.tolist() == [[1], [3]]

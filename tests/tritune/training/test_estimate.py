@@ -9,7 +9,7 @@ from tritune.objectives.named import objective_named
 from tritune.plan.tuning_plan import Phase
 from tritune.settings.train import TrainSettings
 from tritune.training import estimate
-from tritune.training.estimate import _rows_of, estimate_training, mean_over_phases, padded_tokens
+from tritune.training.estimate import _rows_of, estimate_training, mean_over_phases, tokens_run
 
 SINGLE = objective_named("single_label")
 
@@ -87,11 +87,18 @@ def test_fewer_rows_than_it_times_are_enough(kit):
     assert estimated(kit, rows=5).seconds > 0
 
 
-def test_padded_tokens_are_those_of_the_pieces(kit):
+def test_tokens_run_are_those_of_the_pieces(kit):
     table = kit.token_table(16)
-    tokens = padded_tokens(table, np.arange(16), objective=SINGLE, model=kit.tiny_bert())
+    tokens = tokens_run(table, np.arange(16), objective=SINGLE, model=kit.tiny_bert())
     # A difference of 12 - 3 tokens in 16 rows is too little to be worth a second piece.
     assert len(table.tokens) <= tokens <= 16 * table.lengths.max()
+
+
+def test_padding_does_not_run_in_packed_rows(kit):
+    table = replace(kit.token_table(16), packed=True)
+    rows = np.array([2, 5, 7])
+    tokens = tokens_run(table, rows, objective=SINGLE, model=kit.tiny_bert())
+    assert tokens == len(table.row(2)) + len(table.row(5)) + len(table.row(7))
 
 
 @pytest.mark.parametrize("rows", [[3, 1], [0], [4, 4, 2]])

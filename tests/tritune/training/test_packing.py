@@ -1,0 +1,269 @@
+"""Rows end to end are rows with padding, but for rounding; and no padding runs."""
+
+import gc
+import weakref
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+import transformers
+
+from tritune.objectives.named import objective_named
+from tritune.tokens import IGNORED
+from tritune.training import row_layout
+from tritune.training.batches import collate
+from tritune.training.checkpoint import load_checkpoint, save_checkpoint
+from tritune.training.packing import packed_layers
+from tritune.training.reduced import leave_out_padding, reduce_training
+
+SINGLE = objective_named("single_label")
+SIZES = {"vocab_size": 40, "num_labels": 3, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+LLAMA = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "max_position_embeddings": 32,
+}
+BERT = {key: value for key, value in LLAMA.items() if key != "num_key_value_heads"}
+T5 = {"d_model": 32, "d_kv": 16, "d_ff": 64, "num_layers": 2, "num_heads": 2, "decoder_start_token_id": 0}
+PACKED = {
+    "bert": ("Bert", BERT),
+    "roberta": ("Roberta", BERT),
+    "electra": ("Electra", {**BERT, "embedding_size": 16}),
+    "distilbert": ("DistilBert", {"dim": 32, "n_layers": 3, "n_heads": 2, "hidden_dim": 64}),
+    "modernbert": ("ModernBert", {**BERT, "cls_token_id": 1, "sep_token_id": 2, "local_attention": 4}),
+    "gpt2": ("GPT2", {"n_embd": 32, "n_layer": 3, "n_head": 2, "n_positions": 32}),
+    "llama": ("Llama", LLAMA),
+    "gemma3": ("Gemma3Text", {**LLAMA, "head_dim": 16, "sliding_window": 4}),
+}
+PADDED = {
+    "deberta-v2": ("DebertaV2", {**BERT, "relative_attention": True, "pos_att_type": ["c2p", "p2c"]}),
+    "albert": ("Albert", {**BERT, "embedding_size": 16}),
+    "bloom": ("Bloom", {"hidden_size": 32, "n_layer": 3, "n_head": 2}),
+    "t5": ("T5", T5),
+    "bart": ("Bart", {"d_model": 32, "encoder_layers": 2, "decoder_layers": 2}),
+    "mpnet": ("MPNet", BERT),
+}
+
+
+def tiny(name: str, head: str = "ForSequenceClassification", **changes: object) -> torch.nn.Module:
+    family, sizes = {**PACKED, **PADDED}[name]
+    config = getattr(transformers, f"{family}Config")(**SIZES, **sizes, **changes)
+    torch.manual_seed(0)
+    # So large that a token of another row would be noticed.
+    model = getattr(transformers, f"{family.removesuffix('Text')}{head}")._from_config(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                parameter.mul_(5)
+    return model.eval()
+
+
+def pack(model, table, *, objective=SINGLE, above=0):
+    return packed_layers(model, table, above=above, objective=objective, pad_token_id=0)
+
+
+def with_lists(table):
+    """The same rows with a label a token."""
+    labels = np.where(table.tokens % 4 == 0, IGNORED, table.tokens % 3).astype(np.int32)
+    return replace(table, labels=labels, label_offsets=table.offsets)
+
+
+def loss_and_gradients(model, table, *, objective=SINGLE):
+    """Of 12 rows, in an order of no meaning. The model is in evaluation mode: no dropout."""
+    model.zero_grad()
+    batch = collate(table, np.arange(12), pad_token_id=0)
+    loss = objective.loss_sum(model, batch, label_smoothing=0.1)
+    loss.backward()
+    return loss.item(), {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+
+
+def assert_same(one, other):
+    assert other[0] == pytest.approx(one[0], rel=1e-5)
+    assert other[1].keys() == one[1].keys()
+    scale = max(float(gradient.norm()) for gradient in one[1].values())
+    for name, gradient in one[1].items():
+        # What is 0 but for rounding (the bias of keys) has no relative error.
+        difference = float((other[1][name] - gradient).norm())
+        assert difference <= 1e-5 * float(gradient.norm()) + 1e-7 * scale, name
+
+
+@pytest.mark.parametrize("pairs", [0, 1000])
+@pytest.mark.parametrize("name", PACKED)
+def test_loss_and_gradients_are_those_of_padded_rows(kit, monkeypatch, name, pairs):
+    monkeypatch.setattr(row_layout, "PAIRS_PER_GROUP", pairs)
+    model, table = tiny(name), kit.token_table(20)
+    padded = loss_and_gradients(model, table)
+    assert pack(model, table) is not None
+    assert_same(padded, loss_and_gradients(model, replace(table, packed=True)))
+
+
+@pytest.mark.parametrize("name", PACKED)
+def test_no_padding_runs_through_the_layers(kit, name):
+    model, table = tiny(name), kit.token_table(20)
+    packing = pack(model, table)
+    ran = []
+    for layer in packing._layers:
+        for module in layer.modules():
+            if isinstance(module, torch.nn.Linear):
+                module.register_forward_hook(lambda _, given, __: ran.append(given[0].shape[:-1].numel()))
+    SINGLE.outputs(model, collate(replace(table, packed=True), np.arange(12), pad_token_id=0))
+    assert set(ran) == ({table.lengths[:12].sum()} if name != "gpt2" else set())
+
+
+@pytest.mark.parametrize("name", PADDED)
+def test_other_models_run_with_padding_as_ever(kit, name):
+    model, table = tiny(name), kit.token_table(20)
+    if name in ("t5", "bart"):
+        table.tokens[table.tokens == 2] = 3
+        table.tokens[table.offsets[1:] - 1] = 2  # they read the answer where the text ends
+    batch = collate(table, np.arange(12), pad_token_id=0)
+    before = SINGLE.outputs(model, batch)
+    assert pack(model, table) is None
+    assert model.config._attn_implementation in ("sdpa", "eager")
+    assert all(not m._forward_pre_hooks and not m._forward_hooks for m in model.modules())
+    for one, other in zip(before, SINGLE.outputs(model, batch), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_relative_positions_of_one_stack_run_with_padding(kit):
+    table = with_lists(kit.token_table(20))
+    model = tiny("t5", "ForTokenClassification")
+    assert pack(model, table, objective=objective_named("token_labels")) is None
+
+
+def test_attention_that_is_not_ours_to_replace_and_layers_left_to_chance_run_with_padding(kit):
+    table = kit.token_table(20)
+    assert pack(tiny("bert", attn_implementation="eager"), table) is None
+    assert pack(tiny("bert", layerdrop=0.1), table) is None
+
+
+def test_without_padding_there_is_nothing_to_leave_out(kit):
+    given = kit.token_table(20)
+    rows = np.array([0, 0, 0, 0])
+    length = given.lengths[0]
+    table = replace(
+        given,
+        row_ids=pa.array(["a"] * 4),
+        tokens=np.tile(given.row(0), 4),
+        offsets=np.arange(5) * length,
+        labels=given.labels[rows],
+    )
+    assert pack(tiny("bert"), table) is None
+
+
+@pytest.mark.parametrize("objective", ["token_labels", "causal_lm"])
+@pytest.mark.parametrize("name", ["bert", "gpt2", "llama"])
+def test_labels_of_tokens_are_found_where_they_are(kit, name, objective):
+    if name == "bert" and objective == "causal_lm":
+        return
+    head = "ForTokenClassification" if objective == "token_labels" else "ForCausalLM"
+    model = tiny(name, "LMHeadModel" if (name, objective) == ("gpt2", "causal_lm") else head)
+    aim, table = objective_named(objective), with_lists(kit.token_table(20))
+    padded = loss_and_gradients(model, table, objective=aim)
+    assert pack(model, table, objective=aim) is not None
+    assert_same(padded, loss_and_gradients(model, replace(table, packed=True), objective=aim))
+
+
+def test_removed_it_leaves_the_model_as_it_was(kit):
+    model, table = tiny("bert"), kit.token_table(20)
+    batch = collate(table, np.arange(12), pad_token_id=0)
+    before, config = SINGLE.outputs(model, batch), model.config.to_dict()
+    pack(model, table).remove()
+    assert model.config._attn_implementation == "sdpa"
+    assert model.config.to_dict() == config
+    assert all(not m._forward_pre_hooks and not m._forward_hooks for m in model.modules())
+    assert all(torch.equal(a, b) for a, b in zip(before, SINGLE.outputs(model, batch), strict=True))
+
+
+def test_a_model_that_is_done_with_is_not_kept(kit):
+    model, table = tiny("bert"), kit.token_table(20)
+    assert pack(model, table) is not None
+    gone = weakref.ref(model)
+    del model
+    gc.collect()
+    assert gone() is None
+
+
+def trained(kit, tmp_path, *, packs: bool, low=lambda _: False, dropout=0.0, precision="fp32", until=None):
+    """Two epochs of a training as the stage drives it; stopped and gone on with after step `until`."""
+
+    def run():
+        model = kit.tiny_bert(dropout=dropout)
+        plan = kit.plan_for(model, frozen=low, lr=5e-3)
+        run = kit.Run(model, plan, precision=precision, epochs=2)
+        reduced = reduce_training(
+            model,
+            plan,
+            run.training,
+            run.validation,
+            objective=SINGLE,
+            precision=precision,
+            memo_gib=1.0,
+            pad_token_id=0,
+            memos=tmp_path,
+        )
+        run = kit.Run(model, plan, precision=precision, epochs=2)
+        run.training, run.validation = reduced.training, reduced.validation
+        assert run.training.packed
+        assert (run.training.prefix_output is not None) == low("layer.0.")
+        if not packs:
+            reduced._packing.remove()
+            run.training, run.validation = (
+                replace(table, packed=False) for table in (run.training, run.validation)
+            )
+        return run, reduced
+
+    if until is not None:
+        stopped, _ = run()
+        for moment in stopped.moments():
+            if moment.step == until:
+                save_checkpoint(tmp_path / "state", stopped.state, extra={})
+                break
+    driven, reduced = run()
+    if until is not None:
+        load_checkpoint(tmp_path / "state", driven.state)
+        assert driven.state.step == until
+    driven.finish()
+    reduced.undo(driven.state, driven.plan, settings=driven.settings)
+    return driven
+
+
+def lowest(name: str) -> bool:
+    return ".embeddings." in name or "layer.0." in name
+
+
+@pytest.mark.parametrize("low", [lambda _: False, lowest], ids=["all learn", "from a stored prefix"])
+def test_the_losses_of_a_training_are_those_with_padding(kit, tmp_path, low):
+    padded, packed = (trained(kit, tmp_path, packs=packs, low=low) for packs in (False, True))
+    for one, other in zip(padded.state.history, packed.state.history, strict=True):
+        assert other["train_loss"] == pytest.approx(one["train_loss"], rel=1e-5)
+        assert other["validation_loss"] == pytest.approx(one["validation_loss"], rel=1e-5)
+
+
+def test_in_bf16_they_are_within_two_percent(kit, tmp_path):
+    padded, packed = (trained(kit, tmp_path, packs=packs, precision="bf16") for packs in (False, True))
+    for one, other in zip(padded.state.history, packed.state.history, strict=True):
+        assert other["train_loss"] == pytest.approx(one["train_loss"], rel=0.02)
+
+
+def test_the_same_seed_gives_the_same_bytes_gone_on_with_or_not(kit, tmp_path):
+    whole, again, resumed = (
+        trained(kit, tmp_path, packs=True, dropout=0.1, until=until) for until in (None, None, 9)
+    )
+    assert whole.weights() == again.weights() == resumed.weights()
+    assert whole.state.history == resumed.state.history
+
+
+def test_tables_say_whether_their_batches_are_packed(kit):
+    tables = [kit.token_table(20), kit.token_table(5, seed=1)]
+    packing, found = leave_out_padding(tiny("bert"), None, tables, objective=SINGLE, pad_token_id=0)
+    assert packing is not None
+    assert [table.packed for table in found] == [True, True]
+    packing, found = leave_out_padding(tiny("albert"), None, tables, objective=SINGLE, pad_token_id=0)
+    assert packing is None
+    assert [table.packed for table in found] == [False, False]

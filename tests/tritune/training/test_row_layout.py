@@ -1,0 +1,58 @@
+import pytest
+import torch
+
+from tritune.training import row_layout
+from tritune.training.row_layout import RowLayout, group_starts
+
+CPU = torch.device("cpu")
+
+
+def layout(*lengths: int, longest: int = 7) -> RowLayout:
+    return RowLayout(torch.tensor(lengths), longest=longest, device=CPU)
+
+
+def test_rows_lie_end_to_end_longest_first():
+    padded = torch.tensor([[1, 2, 0, 0], [3, 4, 5, 6], [7, 0, 0, 0]])[..., None]
+    rows = layout(2, 4, 1, longest=4)
+    assert rows.pack(padded).flatten().tolist() == [3, 4, 5, 6, 1, 2, 7]
+    assert torch.equal(rows.unpack(rows.pack(padded)), padded)
+
+
+def test_what_holds_for_every_row_is_repeated_for_each():
+    assert layout(2, 4, 1).pack(torch.arange(7)[None]).tolist() == [[0, 1, 2, 3, 0, 1, 0]]
+
+
+def test_a_group_begins_where_padding_to_the_longest_costs_more_pairs_than_a_group(monkeypatch):
+    monkeypatch.setattr(row_layout, "PAIRS_PER_GROUP", 15)
+    # 16 - 9 and 16 - 9 are 14 pairs; one more row of 3 would be the 21st. 9 - 4 is 5 more.
+    assert group_starts([4, 3, 3, 3, 2]) == [0, 3]
+    assert group_starts([5, 5, 5]) == [0]
+    assert group_starts([9]) == [0]
+
+
+@pytest.mark.parametrize("pairs", [0, 20, 10**9])
+def test_groups_hold_every_row_and_lead_back(monkeypatch, pairs):
+    monkeypatch.setattr(row_layout, "PAIRS_PER_GROUP", pairs)
+    rows = layout(3, 7, 2, 7, 5)
+    padded = torch.randn(5, 7, 2)
+    packed = rows.pack(padded)
+    parts = rows.split(packed)
+    assert torch.equal(rows.join(parts), packed)
+    assert sorted(torch.cat([group.rows for group in rows.groups]).tolist()) == [0, 1, 2, 3, 4]
+    lengths = [3, 7, 2, 7, 5]
+    for group, part in zip(rows.groups, parts, strict=True):
+        assert group.width == max(lengths[row] for row in group.rows)
+        for row, found in zip(group.rows.tolist(), part, strict=True):
+            assert torch.equal(found[: lengths[row]], padded[row, : lengths[row]])
+            assert not found[lengths[row] :].any()
+
+
+def test_gradients_go_back_to_where_the_numbers_came_from():
+    rows = layout(3, 7, 2, 7, 5)
+    padded = torch.randn(5, 7, 2, dtype=torch.float64, requires_grad=True)
+    weights = torch.randn(1, 24, 2, dtype=torch.float64)
+    (rows.pack(padded) * weights).sum().backward()
+    assert torch.equal(padded.grad, rows.unpack(weights))
+    packed = torch.randn(1, 24, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: rows.join([part**2 for part in rows.split(x)]), packed)
+    assert torch.autograd.gradcheck(lambda x: rows.unpack(x) ** 2, packed)
