@@ -12,6 +12,7 @@ A task is a folder `tritune/task/NAME`. Each of its files serves one stage or co
   of `show.html.j2` beside it, which is the task's part of the report
 - `card.py` (stage select): `card_text(comparison) -> CardText`
 - `answer.py` (`tritune predict`): `Answerer`
+- `explain.py` (`tritune explain`): `Explainer`, see `tritune.explanation.asked`
 
 dvc.yaml names these files with `${task}`, so that editing one task's leaves the others' results alone.
 """
