@@ -18,13 +18,13 @@ from tritune.objectives.multi_label import targets_of
 from tritune.tags import OUTSIDE
 from tritune.tokens import IGNORED, TokenTable
 
-ALIKE_ROWS = 64
+ALIKE_ROWS = 48
 """Validation rows whose representations are compared."""
 
 ALIKE_TOKENS = 1024
 """Of these rows' tokens, spread evenly: about so many at most, which bounds memory."""
 
-PROBE_TRAIN_ROWS, PROBE_VALIDATION_ROWS = 384, 192
+PROBE_TRAIN_ROWS, PROBE_VALIDATION_ROWS = 256, 128
 """Rows that a probe learns from, and rows that it is scored on."""
 
 PROBE_TOKENS = 4096

@@ -16,8 +16,12 @@ Pick = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def even_rows(table: TokenTable, at_most: int) -> np.ndarray:
-    """Return row numbers spread evenly over a table, all of them where they are no more than `at_most`."""
-    return np.unique(np.linspace(0, table.rows - 1, min(at_most, table.rows)).round().astype(np.int64))
+    """Return row numbers spread evenly over a table, all of them where they are no more than `at_most`.
+
+    The longest come first, so that batches hold little padding.
+    """
+    rows = np.unique(np.linspace(0, table.rows - 1, min(at_most, table.rows)).round().astype(np.int64))
+    return rows[np.argsort(-table.lengths[rows], kind="stable")]
 
 
 def layer_states(
