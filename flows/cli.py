@@ -135,6 +135,22 @@ def _predict(given: argparse.Namespace) -> None:
     )
 
 
+def _explain(given: argparse.Namespace) -> None:
+    source = given.input and given.input.resolve()
+    target = given.output and given.output.resolve()
+    folder = _model_folder(given.model)
+    from flows.explain import explain
+
+    explain(
+        text=given.TEXT,
+        model=folder,
+        source=source,
+        target=target,
+        columns=_columns(given),
+        attention=given.attention,
+    )
+
+
 def _chat(given: argparse.Namespace) -> None:
     folder = _model_folder(given.model)
     from flows.chat import chat
@@ -261,32 +277,9 @@ def command_parser() -> argparse.ArgumentParser:
         '  echo "Where is my card?" | tritune predict',
         _predict,
     )
-    predict.add_argument(
-        "--model",
-        metavar="MODEL",
-        help="a folder, a version (v0.0.1) or a stage (champion) of the registry (default: models/selected)",
-    )
-    predict.add_argument(
-        "--input",
-        type=Path,
-        metavar="FILE",
-        help="csv, tsv, jsonl, parquet or txt (default: one text a line from stdin)",
-    )
     predict.add_argument("--output", type=Path, metavar="FILE", help="jsonl or csv (default: stdout)")
     predict.add_argument(
         "--format", choices=["jsonl", "csv"], help="of the output (default: by its name, else jsonl)"
-    )
-    predict.add_argument(
-        "--text",
-        metavar="COLUMN",
-        help="column with the text (default: text); as --column text=COLUMN",
-    )
-    predict.add_argument(
-        "--column",
-        action="append",
-        default=[],
-        metavar="NAME=COLUMN",
-        help="where the input calls what the model reads otherwise, such as question=q; repeat for several",
     )
     predict.add_argument(
         "--batch-size", type=int, default=32, metavar="N", help="inputs at a time (default: 32)"
@@ -294,6 +287,49 @@ def command_parser() -> argparse.ArgumentParser:
     predict.add_argument(
         "--all", action="store_true", help="all there is to an answer, such as every label's probability"
     )
+
+    explain = add(
+        "explain",
+        "show which words moved a fine-tuned model's answer, and how far that can be trusted",
+        '  tritune explain "My card has not arrived"\n'
+        "  tritune explain --input new.csv --text question --output reasons.jsonl",
+        _explain,
+    )
+    explain.add_argument("TEXT", nargs="?", help="the text to explain (default: --input, else stdin)")
+    explain.add_argument(
+        "--output", type=Path, metavar="FILE", help="jsonl, with every word's number (default: for a person)"
+    )
+    explain.add_argument(
+        "--attention",
+        action="store_true",
+        help="add where an encoder's attention lies, which is no explanation",
+    )
+    for of_models in (predict, explain):
+        of_models.add_argument(
+            "--model",
+            metavar="MODEL",
+            help="a folder, a version (v0.0.1) or a stage (champion) of the registry "
+            "(default: models/selected)",
+        )
+        of_models.add_argument(
+            "--input",
+            type=Path,
+            metavar="FILE",
+            help="csv, tsv, jsonl, parquet or txt (default: one text a line from stdin)",
+        )
+        of_models.add_argument(
+            "--text",
+            metavar="COLUMN",
+            help="column with the text (default: text); as --column text=COLUMN",
+        )
+        of_models.add_argument(
+            "--column",
+            action="append",
+            default=[],
+            metavar="NAME=COLUMN",
+            help="where the input calls what the model reads otherwise, such as question=q; "
+            "repeat for several",
+        )
 
     talk = add(
         "chat",

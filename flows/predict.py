@@ -12,7 +12,7 @@ from typing import Any, Literal, TextIO
 
 from tritune.errors import InputError
 from tritune.given import Given, file_rows, stream_rows
-from tritune.models.classes import purpose
+from tritune.models.classes import Purpose, purpose
 from tritune.task.contract import Answerer, task_module
 
 Format = Literal["jsonl", "csv"]
@@ -50,16 +50,9 @@ def predict(
     if batch_size < 1:
         raise InputError(f"--batch-size must be at least 1 (got {batch_size})")
     form = format or _format_of(target)
-    _check_target(target, source)
+    check_target(target, source)
     fitted = purpose(model)
-    unknown = sorted(set(columns) - set(fitted.inputs))
-    if unknown:
-        raise InputError(
-            f"--column {unknown[0]}: this model is for {fitted.task} and reads "
-            f"{', '.join(fitted.inputs)}; name one of these"
-            "one of these"
-        )
-    named = {name: columns.get(name, name) for name in fitted.inputs}
+    named = named_columns(fitted, columns)
     rows = (
         file_rows(source, columns=named)
         if source is not None
@@ -77,7 +70,7 @@ def predict(
     logging.disable_progress_bar()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     answerer: Answerer = task_module(fitted.task, "answer").Answerer(model, device=device)
-    with _opened(target) as file:
+    with opened(target) as file:
         write = _writer(file, form)
         for chunk in itertools.chain([first], chunks):
             answers = answerer.answer(
@@ -102,7 +95,27 @@ def _format_of(target: Path | None) -> Format:
     )
 
 
-def _check_target(target: Path | None, source: Path | None) -> None:
+def named_columns(fitted: Purpose, columns: Mapping[str, str]) -> dict[str, str]:
+    """Return which column holds each of the model's inputs: one of its own name where nothing else was said.
+
+    Raises:
+        InputError: The model has no such input.
+    """
+    unknown = sorted(set(columns) - set(fitted.inputs))
+    if unknown:
+        raise InputError(
+            f"--column {unknown[0]}: this model is for {fitted.task} and reads "
+            f"{', '.join(fitted.inputs)}; name one of these"
+        )
+    return {name: columns.get(name, name) for name in fitted.inputs}
+
+
+def check_target(target: Path | None, source: Path | None) -> None:
+    """Refuse a file that can't be written, or that is the input.
+
+    Raises:
+        InputError: It is such a file.
+    """
     if target is None:
         return
     if target.is_dir():
@@ -122,7 +135,7 @@ def _chunks(rows: Iterable[Given], size: int) -> Iterator[list[Given]]:
 
 
 @contextmanager
-def _opened(target: Path | None) -> Iterator[TextIO]:
+def opened(target: Path | None) -> Iterator[TextIO]:
     """Give stdout, or a file that takes the target's name when all has been written."""
     if target is None:
         if hasattr(sys.stdout, "reconfigure"):

@@ -141,6 +141,10 @@ def run(ctx: StageContext) -> None:
                 **made_with,
             },
             monitor=monitor,
+            changes={
+                name: [_read_json(_result(ctx, "evaluations", name, seed, "/changes.json")) for seed in seeds]
+                for name in names
+            },
         )
     )
     ctx.output_file("results/report.html").write_text(page, encoding="utf-8", newline="\n")

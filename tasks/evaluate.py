@@ -2,7 +2,7 @@
 
 Reads `checkpoints/METHOD-SEED`, `data/tokens`, the rows as ingested, and `base`, which some tasks compare
 with. Writes `metrics/METHOD-SEED.json`, and into `evaluations/METHOD-SEED` every prediction, the task's
-tables and floor, and what it was computed with.
+tables and floor, what training changed in the model, and what it was computed with.
 """
 
 import csv
@@ -20,6 +20,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from tritune.compute import chosen_precision, prepare_torch
 from tritune.errors import InputError
+from tritune.explanation.changes import changes
 from tritune.inference import model_outputs
 from tritune.metrics.catalogue import main_metric, metric_title, metrics_of
 from tritune.models.finetuned import FineTuned, load_finetuned
@@ -77,13 +78,17 @@ class Run:
 
     def untouched_loss(self, split: Split) -> float:
         """Return the mean loss of the base model on them, before any training. It is loaded for that."""
+        return self._objective.mean_loss(self._asked(self.untouched(), split), read_tokens(split.tokens))
+
+    def untouched(self) -> PreTrainedModel:
+        """Return the model as its training began, new parts from its seed; loaded when first asked for."""
         if self._untouched is None:
             self._untouched, _ = load_model(
                 self._base, objective=self._objective.name, labels=self.info.labels, seed=self._seed
             )
             self._untouched.config.pad_token_id = self.info.pad_token_id
-            self._untouched.to(self.device)
-        return self._objective.mean_loss(self._asked(self._untouched, split), read_tokens(split.tokens))
+            self._untouched.to(self.device).eval()
+        return self._untouched
 
     def _asked(self, model: PreTrainedModel, split: Split) -> Outputs:
         # The base's lowest layers give the same in every method that froze them, and untouched.
@@ -171,7 +176,19 @@ def run(ctx: StageContext) -> None:
         split: {metric: float(values[metric]) for metric in wanted}
         for split, values in evaluation.scores.items()
     }
+    started = time.monotonic()
+    changed = changes(
+        asked.untouched(),
+        asked.model,
+        objective=info.objective,
+        labels=info.labels,
+        training=read_tokens(tokens / "train.arrow"),
+        validation=read_tokens(splits[0].tokens),
+        pad_token_id=info.pad_token_id,
+    )
+    ctx.measurements["explanation_seconds"] = time.monotonic() - started
     folder = ctx.output_folder(f"evaluations/{name}")
+    write_json(folder / "changes.json", changed)
     pq.write_table(
         evaluation.predictions,
         folder / "predictions.parquet",

@@ -9,6 +9,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from tritune.charts import Dot, Line, dot_chart, floor_fits, line_chart, wide_enough
+from tritune.heat import heats
 from tritune.metrics.catalogue import METRICS, metric_title
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
@@ -44,6 +45,9 @@ class ReportContent:
     monitor: str
     """Metric that picked the best epoch."""
 
+    changes: Mapping[str, Sequence[Mapping[str, Any]]]
+    """Method -> content of changes.json for each seed, see `tritune.explanation.changes`."""
+
 
 def render_report(content: ReportContent) -> str:
     """Return the page. Every text that came from data is escaped."""
@@ -65,6 +69,7 @@ def render_report(content: ReportContent) -> str:
     method = next(one for one in comparison["methods"] if one["method"] == comparison["chosen"]["method"])
     shipped = next(one for one in method["seeds"] if one["seed"] == comparison["chosen"]["seed"])
     block = environment.from_string(content.task_template.read_text(encoding="utf-8"))
+    tables, left_out = heats(content.changes)
     page = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         content=content,
         comparison=comparison,
@@ -79,6 +84,8 @@ def render_report(content: ReportContent) -> str:
         floor_drawn=_floor_drawn(comparison),
         floors=[one for one in (comparison["floor"], comparison["baseline"]) if one is not None],
         curves=_curves(content),
+        heats=tables,
+        left_out=left_out,
         parameters=[(name, _lines(value)) for name, value in content.parameters.items()],
     )
     return page.rstrip() + "\n"

@@ -85,6 +85,7 @@ def fabricate(
                 for split in ("validation", "test")
             }
             write_evaluation(folder, training, labels=labels, classes=chosen, logits=logits)
+            write(folder / f"evaluations/{training}/changes.json", changes_of(method, seed=seed))
             write_history(folder / f"histories/{training}.parquet", epochs=epochs, ability=ability, draw=draw)
 
 
@@ -148,6 +149,22 @@ def token_tables(
             classes[split].astype(np.int32),
         )
         for split, values in logits.items()
+    }
+
+
+def changes_of(method: str, *, seed: int, layers: int = 6) -> dict[str, Any]:
+    """Return what a training may have changed: more towards the top, and nothing in four frozen layers."""
+    names = ["embeddings", *(f"layer.{layer}" for layer in range(layers))]
+    frozen = 5 if method == "partial" else 0
+    shift = (seed - 13) * 1e-4
+    moved = [0.0 if i < frozen else 0.004 * (i + 1) + shift for i in range(layers + 2)]
+    return {
+        "drift": [[name, value] for name, value in zip([*names, "final"], moved, strict=True)],
+        "alike": [[name, 1.0 - 6 * value] for name, value in zip(names, moved, strict=False)],
+        "probe": {
+            "score": "accuracy",
+            "values": [[name, 0.6 + 0.05 * i + shift] for i, name in enumerate(names)],
+        },
     }
 
 

@@ -55,6 +55,21 @@ def test_chooses_and_says_why():
 
 
 @pytest.mark.usefixtures("project")
+def test_the_page_shows_what_each_method_changed():
+    _, page = compare()
+    section = page.split('<h2 id="changed">')[1].split("</section>")[0]
+    assert section.count('<table class="heat">') == 3
+    rows = re.findall(r'<th scope="row">(\w+)</th>(.*?)</tr>', section)
+    assert [name for name, _ in rows] == ["full", "partial", "adaptive"] * 3
+    assert re.findall(r">([^<]+)</td>", rows[1][1]) == ["0"] * 5 + [
+        "2.40\u202f%",
+        "2.80\u202f%",
+        "3.20\u202f%",
+    ]
+    assert re.findall(r"--shade: (\d+)%", rows[1][1]) == ["0"] * 5 + ["75", "88", "100"]
+
+
+@pytest.mark.usefixtures("project")
 def test_changed_test_scores_change_no_choice():
     before, _ = compare()
     for path in Path("metrics").iterdir():
@@ -96,6 +111,11 @@ def test_what_is_not_listed_is_ignored_and_left_alone():
             "metrics/adaptive-13.json",
             "metrics/adaptive-13.json is missing: methods and seeds in params.yaml list adaptive with seed "
             "13; make it with `dvc repro evaluate@adaptive-13`",
+        ),
+        (
+            "evaluations/full-13/changes.json",
+            "evaluations/full-13/changes.json is missing: methods and seeds in params.yaml list full with "
+            "seed 13; make it with `dvc repro evaluate@full-13`",
         ),
         ("histories/full-13.parquet", "make it with `dvc repro train@full-13`"),
         (

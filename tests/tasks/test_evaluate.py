@@ -58,6 +58,7 @@ def project(tmp_path, monkeypatch, tiny_base) -> Path:
     from transformers import AutoConfig, BertForSequenceClassification
 
     monkeypatch.chdir(tmp_path)
+    shutil.copytree(tiny_base, "base")
     write_tokens(Path("data/tokens"), rows=ROWS)
     config = AutoConfig.from_pretrained(
         tiny_base, id2label=dict(enumerate(LABELS)), label2id={n: i for i, n in enumerate(LABELS)}
@@ -124,6 +125,20 @@ def test_predictions_are_what_the_model_says_of_each_row_alone():
 
 
 @pytest.mark.usefixtures("project")
+def test_what_training_changed_is_measured_from_the_model_as_training_began():
+    from tritune.models.load import load_model
+
+    begun, _ = load_model(Path("base"), objective="single_label", labels=LABELS, seed=13)
+    begun.bert.encoder.layer[2].output.dense.weight.data.mul_(2)
+    begun.save_pretrained("checkpoints/full-13")
+    run(context())
+    found = json.loads(Path("scratch/outputs/evaluations/full-13/changes.json").read_text())
+    assert [name for name, value in found["drift"] if value] == ["layer.2"]
+    assert [name for name, value in found["alike"] if value != 1.0] == ["layer.2"]
+    assert [name for name, _ in found["probe"]["values"]] == ["embeddings", "layer.0", "layer.1", "layer.2"]
+
+
+@pytest.mark.usefixtures("project")
 def test_tables_cover_every_class_and_every_row():
     run(context())
     per_class = read_csv("per_class.csv")
@@ -160,7 +175,7 @@ def test_two_runs_give_the_same_bytes():
         }
 
     first = hashes("one")
-    assert len(first) == 8
+    assert len(first) == 9
     assert hashes("two") == first
 
 

@@ -16,6 +16,7 @@ A task is a folder `tritune/task/NAME`. Each of its files serves one stage or co
   answers behind a score as numbers to be summed, an example a row, so that examples can be resampled
 - `card.py` (stage select): `card_text(comparison) -> CardText`
 - `answer.py` (`tritune predict`): `Answerer`
+- `explain.py` (`tritune explain`): `Explainer`, see `tritune.explanation.asked`
 
 dvc.yaml names these files with `${task}`, so that editing one task's leaves the others' results alone.
 """

@@ -31,9 +31,8 @@ class Answerer:
         self._tuned = load_finetuned(folder)
         self._device = device
         self._tuned.model.to(device)
-        self._encoder = TagEncoder(
-            self._tokenizer, self._tuned.labels, stride=int(purpose(folder).answering["stride"])
-        )
+        self._stride = int(purpose(folder).answering["stride"])
+        self._encoder = TagEncoder(self._tokenizer, self._tuned.labels, stride=self._stride)
 
     def answer(
         self,

@@ -75,11 +75,13 @@ class Answerer:
         questions = [given["question"] for given in inputs]
         contexts = [given["context"] for given in inputs]
         if self._prompter is not None:
-            return [_told(answer) for answer in self._written(questions, contexts, batch_size=batch_size)]
+            return [
+                told_answer(answer) for answer in self._written(questions, contexts, batch_size=batch_size)
+            ]
         answers: list[Mapping[str, Any]] = []
         found = self._candidates(questions, contexts, batch_size=batch_size)
         for one, context in zip(found, contexts, strict=True):
-            told = _told(chosen_answer(one, context, threshold=self._threshold))
+            told = told_answer(chosen_answer(one, context, threshold=self._threshold))
             if everything:
                 told["candidates"] = _listed(one, context, with_null=self._threshold is not None)
             answers.append(told)
@@ -132,7 +134,8 @@ class Answerer:
         return [surest([one for _, one in group]) for _, group in groupby(pairs, key=lambda pair: pair[0])]
 
 
-def _told(answer: Answer) -> dict[str, Any]:
+def told_answer(answer: Answer) -> dict[str, Any]:
+    """Return an answer as it is written out."""
     return {
         "answer": answer.text or None,
         "start": answer.start,

@@ -1,0 +1,88 @@
+"""What a model's embeddings and each of its layers give for the tokens of a few rows."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from tritune.tokens import IGNORED, TokenTable
+from tritune.training.batches import collate
+
+ROWS_AT_ONCE = 16
+
+Pick = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""From hidden states [rows, longest, width] and which places count [rows, longest] to [n, width]."""
+
+
+def even_rows(table: TokenTable, at_most: int) -> np.ndarray:
+    """Return row numbers spread evenly over a table, all of them where they are no more than `at_most`.
+
+    The longest come first, so that batches hold little padding.
+    """
+    rows = np.unique(np.linspace(0, table.rows - 1, min(at_most, table.rows)).round().astype(np.int64))
+    return rows[np.argsort(-table.lengths[rows], kind="stable")]
+
+
+def layer_states(
+    model: Any,
+    table: TokenTable,
+    rows: np.ndarray,
+    *,
+    pick: Pick,
+    labelled_only: bool = False,
+    pad_token_id: int,
+) -> dict[str, torch.Tensor]:
+    """Return what is picked of each height, lowest first: [n, width] float32 on the CPU.
+
+    Heights are `embeddings`, `layer.0` and so on, with `encoder.` or `decoder.` before it where both
+    are. What the last layer gives is taken after the norm above it, where transformers reports it so.
+
+    Args:
+        model: On any device, in evaluation mode.
+        rows: Of the table, 1 or more.
+        labelled_only: Whether only places with a label count; else all but padding.
+    """
+    found: dict[str, list[torch.Tensor]] = {}
+    with torch.inference_mode():
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            batch = collate(table, rows[start : start + ROWS_AT_ONCE], pad_token_id=pad_token_id)
+            batch = batch.to(model.device)
+            inputs = batch.inputs()
+            read = written = batch.attention_mask.bool()
+            if labelled_only:
+                read = batch.labels != IGNORED
+            if hasattr(model, "prepare_decoder_input_ids_from_labels"):
+                inputs["decoder_input_ids"] = model.prepare_decoder_input_ids_from_labels(labels=batch.labels)
+                written = batch.labels != IGNORED
+            output = model(**inputs, output_hidden_states=True)
+            for name, states, counted in _heights(output, read, written):
+                found.setdefault(name, []).append(pick(states, counted).float().cpu())
+    return {name: torch.cat(parts) for name, parts in found.items()}
+
+
+def mean_of_row(states: torch.Tensor, counted: torch.Tensor) -> torch.Tensor:
+    """Pick the mean of each row's states."""
+    weights = counted[..., None].to(states.dtype)
+    return (states * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
+
+
+def each_nth(step: int) -> Pick:
+    """Return what picks every `step`-th of a batch's places that count, its first among them."""
+    return lambda states, counted: states[counted][::step]
+
+
+def _heights(
+    output: Any, read: torch.Tensor, written: torch.Tensor
+) -> Iterator[tuple[str, torch.Tensor, torch.Tensor]]:
+    stacks: Sequence[tuple[str, Any, torch.Tensor]] = (
+        [("", output.hidden_states, read)]
+        if getattr(output, "hidden_states", None) is not None
+        else [
+            ("encoder.", output.encoder_hidden_states, read),
+            ("decoder.", output.decoder_hidden_states, written),
+        ]
+    )
+    for prefix, heights, counted in stacks:
+        for height, states in enumerate(heights):
+            yield f"{prefix}{f'layer.{height - 1}' if height else 'embeddings'}", states, counted
