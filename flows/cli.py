@@ -118,6 +118,14 @@ def _rollback(_: argparse.Namespace) -> None:
     rollback()
 
 
+def _verify(given: argparse.Namespace) -> int:
+    _enter_project()
+    from flows.verify import verify
+
+    code: int = verify(given.version)
+    return code
+
+
 def _predict(given: argparse.Namespace) -> None:
     source = given.input and given.input.resolve()
     target = given.output and given.output.resolve()
@@ -253,6 +261,14 @@ def command_parser() -> argparse.ArgumentParser:
     add(
         "rollback", "give the champion's place back to the version before it", "  tritune rollback", _rollback
     )
+
+    verify = add(
+        "verify",
+        "make a registered version again from its tag, and say whether it comes out the same",
+        "  tritune verify v0.0.1",
+        _verify,
+    )
+    verify.add_argument("version", metavar="VERSION", help="as `tritune registry` lists it, or a stage")
 
     predict = add(
         "predict",
