@@ -126,6 +126,13 @@ def _verify(given: argparse.Namespace) -> int:
     return code
 
 
+def _prune(given: argparse.Namespace) -> None:
+    _enter_project()
+    from flows.prune import prune
+
+    prune(yes=given.yes)
+
+
 def _predict(given: argparse.Namespace) -> None:
     source = given.input and given.input.resolve()
     target = given.output and given.output.resolve()
@@ -269,6 +276,14 @@ def command_parser() -> argparse.ArgumentParser:
         _verify,
     )
     verify.add_argument("version", metavar="VERSION", help="as `tritune registry` lists it, or a stage")
+
+    prune = add(
+        "prune",
+        "show what the project holds that nothing needs any more, and remove it by --yes",
+        "  tritune prune",
+        _prune,
+    )
+    prune.add_argument("--yes", action="store_true", help="remove it (default: only say what can go)")
 
     predict = add(
         "predict",
