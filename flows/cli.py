@@ -133,6 +133,14 @@ def _prune(given: argparse.Namespace) -> None:
     prune(yes=given.yes)
 
 
+def _doctor(given: argparse.Namespace) -> int:
+    _enter_project()
+    from flows.doctor import doctor
+
+    code: int = doctor(full=given.full)
+    return code
+
+
 def _predict(given: argparse.Namespace) -> None:
     source = given.input and given.input.resolve()
     target = given.output and given.output.resolve()
@@ -284,6 +292,16 @@ def command_parser() -> argparse.ArgumentParser:
         _prune,
     )
     prune.add_argument("--yes", action="store_true", help="remove it (default: only say what can go)")
+
+    doctor = add(
+        "doctor",
+        "check what is installed, git, DVC's cache and remote, disk and server, and say what to do",
+        "  tritune doctor",
+        _doctor,
+    )
+    doctor.add_argument(
+        "--full", action="store_true", help="read all of DVC's cache and check its hashes too"
+    )
 
     predict = add(
         "predict",

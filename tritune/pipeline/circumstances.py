@@ -85,24 +85,38 @@ def machine_differences(then: Mapping[str, str], here: Mapping[str, str]) -> Ite
             yield f"hardware: {name}: made with {value} (here: {here[name]})"
 
 
-def _libraries(root: Path, event: Event) -> Iterator[str]:
-    names = {file: f"{event.commit}:{file}" for file in (VERSIONS_FILE, PINS)}
-    held = file_contents(root, list(names.values()))
-    pins = (line.partition("#")[0].strip() for line in held.get(names[PINS], b"").decode().splitlines())
-    then = {name: version for name, mark, version in (pin.partition("==") for pin in pins) if mark}
-    lines = held.get(names[VERSIONS_FILE], b"").decode().splitlines()
-    # Build tags are there, and not among the pins.
-    exact = dict(line.split(": ", 1) for line in lines if ": " in line and not line.startswith("#"))
+def other_versions(pins: str, exact: str = "") -> list[str]:
+    """Return each package of which another version is installed: `torch 2.13.0+cpu (here: 2.14.0)`.
+
+    Args:
+        pins: Content of constraints.txt; not every package that it names has to be installed.
+        exact: Content of versions.yaml, which names builds too. These come first.
+    """
+    lines = (line.partition("#")[0].strip() for line in pins.splitlines())
+    pinned = {name: version for name, mark, version in (line.partition("==") for line in lines) if mark}
+    exactly = {
+        name: version
+        for name, mark, version in (line.partition(": ") for line in exact.splitlines())
+        if mark and not name.startswith("#")
+    }
     different = []
-    for name, version in {**then, **exact}.items():
+    for name, version in {**pinned, **exactly}.items():
         here = _installed(name)
-        # Not every package that has a pin is needed; those of versions.yaml are.
-        if here is not None and (here if name in exact else here.partition("+")[0]) != version:
-            different.append((name not in exact, f"{name} {version} (here: {here})"))
-    if different:
-        shown = [text for _, text in sorted(different)]
-        more = f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
-        yield f"library versions: made with {', '.join(shown[:SHOWN])}{more}"
+        if here is not None and (here if name in exactly else here.partition("+")[0]) != version:
+            different.append((name not in exactly, f"{name} {version} (here: {here})"))
+    return [text for _, text in sorted(different)]
+
+
+def shortened(items: Sequence[str]) -> str:
+    """Return a list for a sentence; what is too much is counted."""
+    return ", ".join(items[:SHOWN]) + (f" and {len(items) - SHOWN} more" if len(items) > SHOWN else "")
+
+
+def _libraries(root: Path, event: Event) -> Iterator[str]:
+    names = [f"{event.commit}:{file}" for file in (PINS, VERSIONS_FILE)]
+    held = file_contents(root, names)
+    if different := other_versions(*(held.get(name, b"").decode() for name in names)):
+        yield f"library versions: made with {shortened(different)}"
 
 
 def _installed(package: str) -> str | None:
