@@ -126,6 +126,13 @@ def _verify(given: argparse.Namespace) -> int:
     return code
 
 
+def _lineage(given: argparse.Namespace) -> None:
+    _enter_project()
+    from flows.lineage import show
+
+    show(given.version, as_json=given.json)
+
+
 def _prune(given: argparse.Namespace) -> None:
     _enter_project()
     from flows.prune import prune
@@ -284,6 +291,17 @@ def command_parser() -> argparse.ArgumentParser:
         _verify,
     )
     verify.add_argument("version", metavar="VERSION", help="as `tritune registry` lists it, or a stage")
+
+    origin = add(
+        "lineage",
+        "show what a registered version was made from, back to data and base model",
+        "  tritune lineage v0.0.1",
+        _lineage,
+    )
+    origin.add_argument(
+        "version", metavar="VERSION", nargs="?", help="as `tritune registry` lists it (default: the champion)"
+    )
+    origin.add_argument("--json", action="store_true", help="all of it, with every hash, as JSON")
 
     prune = add(
         "prune",

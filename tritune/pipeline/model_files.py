@@ -89,6 +89,26 @@ def fetch(repo: Any, target: Path, *, content: str, commit: str, version: str, p
         _remove(partial)
 
 
+def read_cached(repo: Any, content: str, name: str) -> bytes | None:
+    """Return a file of a folder that DVC's cache holds, or None where it has not got it.
+
+    Args:
+        content: The folder's hash in dvc.lock.
+        name: The file's path in it.
+    """
+    from dvc_data.hashfile.hash_info import HashInfo
+    from dvc_data.hashfile.tree import Tree
+    from dvc_objects.errors import ObjectFormatError
+
+    cache = repo.cache.local
+    try:
+        listing = Tree.load(cache, HashInfo("md5", content))
+        files = {"/".join(key): file.value for key, _, file in listing}
+        return Path(cache.oid_to_path(files[name])).read_bytes()
+    except (FileNotFoundError, KeyError, ObjectFormatError):
+        return None
+
+
 def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path)
