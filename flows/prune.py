@@ -50,7 +50,7 @@ def listing(leftovers: Leftovers) -> list[str]:
             lines.append(title)
             lines += [f"  {one.what}" + (f"  {readable(one.size)}" if one.size else "") for one in own]
     if any(one.kind == "result" for one in leftovers.found):
-        lines.append("after this, `compare` runs again: it had these results before it")
+        lines.append("after this, `compare` may run again: it read these results too")
     if not leftovers.found:
         lines.append("there is nothing that can go: all of it is needed")
     if leftovers.note:

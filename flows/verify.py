@@ -8,11 +8,11 @@ from typing import NoReturn
 from rich.console import Console
 
 from flows.display import Display
-from flows.run import shown_metric
 from tritune.metrics.catalogue import metric_title
+from tritune.pipeline.registered_version import describe
+from tritune.pipeline.registry import find
 from tritune.pipeline.verify import LEAST_AGREEMENT, SCORE_TOLERANCE, Verification
 from tritune.pipeline.verify import verify as verify_version
-from tritune.settings.project import read_project
 
 WORDS = {
     "bit-identical": "bit-identical: the model comes out the same to the last byte",
@@ -31,11 +31,22 @@ def verify(reference: str) -> int:
     root = Path.cwd()
     console = Console(file=sys.stdout)
     signal.signal(signal.SIGTERM, _interrupt)
-    with Display(console, metric=shown_metric(read_project(root / "params.yaml"))) as display:
+    # params.yaml may be another by now, or not even valid: nothing here reads it.
+    with Display(console, metric=metric_of(root, reference)) as display:
         found = verify_version(root, reference, screen=display)
     for line in report(found):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     return 0 if found.grade in {"bit-identical", "same within tolerance"} else 1
+
+
+def metric_of(root: Path, reference: str) -> str:
+    """Return the metric by which a version was chosen: what the screen shows after an epoch.
+
+    Raises:
+        InputError: No such version.
+    """
+    tags, event = find(root, reference)
+    return describe(root, tags, [event])[0].metric
 
 
 def report(found: Verification) -> list[str]:

@@ -67,8 +67,9 @@ def _versions(root: Path) -> Check:
 
 
 def _pins(root: Path) -> Check:
-    path = root / PINS
-    different = other_versions(path.read_text("utf-8") if path.is_file() else "")
+    if not (root / PINS).is_file():
+        raise InputError(f"{PINS} is missing; take the committed one with `git checkout {PINS}`")
+    different = other_versions((root / PINS).read_text("utf-8"))
     if different:
         return Check(
             "pins", "warning", f"{PINS} pins {shortened(different)}; install what it pins with `make setup`"
@@ -158,6 +159,7 @@ def _disk(root: Path) -> Check:
 
 
 def _left_behind(root: Path) -> Check:
+    check_dvc_folder(root)
     if trees := leftover_trees(root):
         names = ", ".join(tree.name for tree in trees)
         return Check(

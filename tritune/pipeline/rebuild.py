@@ -20,7 +20,7 @@ from tritune.pipeline.git import git, try_git
 from tritune.pipeline.guard import WORK
 from tritune.pipeline.locks import Busy, held, usable_cores
 from tritune.pipeline.model_files import fetch
-from tritune.pipeline.opening import open_repository
+from tritune.pipeline.opening import check_dvc_folder, open_repository
 from tritune.pipeline.registered_version import MODEL
 from tritune.pipeline.registry_tags import Event
 from tritune.pipeline.reproduce import StageFailed, StageRunner
@@ -52,8 +52,9 @@ def work_tree(root: Path, event: Event) -> Iterator[Path]:
         event: The version's registration.
 
     Raises:
-        InputError: Another verification is going on.
+        InputError: Another verification is going on, or DVC does not work here.
     """
+    check_dvc_folder(root)
     folder = (root / FOLDER).resolve()
     tree = folder / event.version
     with _alone(root):

@@ -149,3 +149,21 @@ def test_one_broken_file_does_not_hide_what_the_other_checks_say(healthy: Projec
     assert found["pipeline"].verdict == "problem"
     assert found["pipeline"].text.startswith("dvc.lock, line 1: an unresolved merge conflict; take one side")
     assert found["versions"].verdict == "ok"
+
+
+def test_outside_of_dvc_every_check_still_answers_and_nothing_is_made(healthy: Project):
+    shutil.rmtree(healthy.folder / ".dvc")
+    found = look(healthy)
+    for name in ("pipeline", "cache", "remote", "disk", "left behind"):
+        assert found[name].verdict == "problem"
+        assert "is not a DVC repository (it has no .dvc folder)" in found[name].text
+    assert not (healthy.folder / ".dvc").exists()
+
+
+def test_missing_pins_come_back_from_git(healthy: Project):
+    (healthy.folder / "constraints.txt").unlink()
+    assert look(healthy)["pins"] == Check(
+        "pins",
+        "problem",
+        "constraints.txt is missing; take the committed one with `git checkout constraints.txt`",
+    )
