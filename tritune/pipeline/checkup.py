@@ -144,8 +144,10 @@ def _disk(root: Path) -> Check:
     free = shutil.disk_usage(root).free
     base = size_of(root / "base")
     waiting = sum(stage.kind == "train" for stage in read_stages(root, tolerate_busy=True) if stage.stale)
-    need = base * (BASES_A_RUN * (waiting + 1) + BASES_AT_WORK) if waiting else 0
+    need = base * (BASES_A_RUN * (waiting + 1) + BASES_AT_WORK)
     told = f"{free / 1e9:.1f} GB free"
+    if not waiting:
+        return Check("disk", "ok", f"{told}, and no training waits for its turn")
     if need > free:
         return Check(
             "disk",
@@ -153,9 +155,9 @@ def _disk(root: Path) -> Check:
             f"{told}, and {waiting} trainings may take {need / 1e9:.1f} GB; see what can go with "
             "`tritune prune`",
         )
-    if waiting and not base:
+    if not base:
         return Check("disk", "ok", f"{told}; what trainings take is known once the base model is fetched")
-    return Check("disk", "ok", f"{told}, at most {need / 1e9:.1f} GB needed by {waiting} trainings that wait")
+    return Check("disk", "ok", f"{told}; {waiting} trainings may take {need / 1e9:.1f} GB")
 
 
 def _left_behind(root: Path) -> Check:

@@ -170,7 +170,8 @@ def _scratch(root: Path, names: set[str], stale: set[str]) -> Iterator[tuple[Kin
         if folder.name not in names or folder.name not in stale:
             yield "scratch", folder
     for path in sorted((root / WORK / "memos").glob("*")):
-        if not stale or path.suffix == ".unfinished":
+        # Beside them lies the lock on them, which stays.
+        if path.suffix == ".unfinished" or (path.suffix == ".npy" and not stale):
             yield "memo", path
     for path in sorted((root / WORK / "registry").glob(".*.partial")):
         yield "scratch", path

@@ -27,6 +27,7 @@ from tritune.pipeline.snapshot import locked_stages
 from tritune.versions import FILE as VERSIONS_FILE
 
 RAW, BASE, INGESTED = "data/raw", "base", "data/ingested"
+SPLITS = ("train", "validation", "test")
 CODE = (".py", ".j2")
 
 
@@ -146,4 +147,4 @@ def _rows(root: Path, content: str) -> dict[str, int] | None:
     with open_repository(root) as repo:
         profile = read_cached(repo, content, "profile.json") if content else None
     splits = json.loads(profile).get("splits", {}) if profile else {}
-    return {name: split["rows"] for name, split in splits.items()} or None
+    return {name: splits[name]["rows"] for name in SPLITS if name in splits} or None

@@ -87,7 +87,7 @@ def rebuild(root: Path, tree: Path, event: Event, *, screen: Screen) -> tuple[st
 
 def leftover_trees(root: Path) -> list[Path]:
     """Return the work trees that a killed verification left; none while one is going on."""
-    listed = git(root, "worktree", "list", "--porcelain", "-z").split("\0")
+    listed = git(root, "worktree", "list", "--porcelain").splitlines()
     known = {Path(line.removeprefix("worktree ")) for line in listed if line.startswith("worktree ")}
     own = (root / FOLDER).resolve()
     try:

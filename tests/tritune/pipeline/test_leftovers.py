@@ -134,6 +134,7 @@ def test_scratch_and_memos_stay_as_long_as_a_stage_waits_for_them(untidy: Projec
         (work / path).mkdir(parents=True)
     (work / "memos/a.npy").write_text("memo")
     (work / "memos/b.npy.unfinished").write_text("half a memo")
+    (work / "memos/memos.lock").touch()
     (untidy.folder / "measurements").mkdir()
     for stage in ("train@full-13", "train@gone-13"):
         (untidy.folder / f"measurements/{stage}.json").write_text("{}")
