@@ -118,6 +118,36 @@ def _rollback(_: argparse.Namespace) -> None:
     rollback()
 
 
+def _verify(given: argparse.Namespace) -> int:
+    _enter_project()
+    from flows.verify import verify
+
+    code: int = verify(given.version)
+    return code
+
+
+def _lineage(given: argparse.Namespace) -> None:
+    _enter_project()
+    from flows.lineage import show
+
+    show(given.version, as_json=given.json)
+
+
+def _prune(given: argparse.Namespace) -> None:
+    _enter_project()
+    from flows.prune import prune
+
+    prune(yes=given.yes)
+
+
+def _doctor(given: argparse.Namespace) -> int:
+    _enter_project()
+    from flows.doctor import doctor
+
+    code: int = doctor(full=given.full)
+    return code
+
+
 def _predict(given: argparse.Namespace) -> None:
     source = given.input and given.input.resolve()
     target = given.output and given.output.resolve()
@@ -268,6 +298,43 @@ def command_parser() -> argparse.ArgumentParser:
 
     add(
         "rollback", "give the champion's place back to the version before it", "  tritune rollback", _rollback
+    )
+
+    verify = add(
+        "verify",
+        "make a registered version again from its tag, and say whether it comes out the same",
+        "  tritune verify v0.0.1",
+        _verify,
+    )
+    verify.add_argument("version", metavar="VERSION", help="as `tritune registry` lists it, or a stage")
+
+    origin = add(
+        "lineage",
+        "show what a registered version was made from, back to data and base model",
+        "  tritune lineage v0.0.1",
+        _lineage,
+    )
+    origin.add_argument(
+        "version", metavar="VERSION", nargs="?", help="as `tritune registry` lists it (default: the champion)"
+    )
+    origin.add_argument("--json", action="store_true", help="all of it, with every hash, as JSON")
+
+    prune = add(
+        "prune",
+        "show what the project holds that nothing needs any more, and remove it by --yes",
+        "  tritune prune",
+        _prune,
+    )
+    prune.add_argument("--yes", action="store_true", help="remove it (default: only say what can go)")
+
+    doctor = add(
+        "doctor",
+        "check what is installed, git, DVC's cache and remote, disk and server, and say what to do",
+        "  tritune doctor",
+        _doctor,
+    )
+    doctor.add_argument(
+        "--full", action="store_true", help="read all of DVC's cache and check its hashes too"
     )
 
     predict = add(

@@ -137,6 +137,10 @@ EFFECT: dict[str, Callable] = {
     "tritune rollback": prints(r"v0\.0\.1 is now the champion instead of v0\.0\.2"),
     "git push origin classifier@v0.0.2": pushes_the_tag,
     "dvc push": pushes_the_data,
+    "tritune lineage v0.0.1": prints(r"(?s)classifier@v0\.0\.1.*data/raw.*train@.*models/selected"),
+    "tritune verify v0.0.1": prints(r"v0\.0\.1 is bit-identical"),
+    "tritune doctor": prints("versions: ok"),
+    "tritune prune": prints("can go"),
     "tritune ui": prints(r"Prefect UI: http://127\.0\.0\.1:\d+"),
     "dvc repro -f -s fetch": prints("Running stage 'fetch'"),
 }

@@ -21,6 +21,7 @@ from tritune.errors import InputError
 from tritune.pipeline.context import StageContext
 from tritune.pipeline.identity import Identity, identity_of
 from tritune.pipeline.locks import Busy, held, one_of, training_slots
+from tritune.pipeline.machine import MEASUREMENTS, this_machine
 from tritune.pipeline.outputs import check_writable, move_into_place, write_provenance
 from tritune.pipeline.receipt import Receipt
 from tritune.pipeline.supervisor import end_with_supervisor
@@ -99,7 +100,7 @@ def _run_alone(stage: str, *, item: Mapping[str, str], load_body: Callable[[], B
         if (scratch / "outputs" / output).is_dir() and identity.meta.get("provenance", True):
             write_provenance(scratch / "outputs" / output, stage=stage, recorded=identity.recorded)
     move_into_place(identity.outputs, staging=scratch / "outputs", root=root)
-    _write_measurements(stage, context.measurements, seconds=seconds)
+    _write_measurements(identity.key, stage, context.measurements, seconds=seconds)
     # Scratch of other keys goes too: it was kept in case the same settings came back.
     shutil.rmtree(scratch.parent, ignore_errors=True)
     return Receipt(stage, identity.key, exit_code=0, notes=context.notes)
@@ -122,10 +123,16 @@ def _slot(identity: Identity) -> Iterator[None]:
         yield
 
 
-def _write_measurements(stage: str, measured: Mapping[str, Any], *, seconds: float) -> None:
-    """Write what differs from run to run; the body's own numbers win over ours."""
-    content = {"seconds": round(seconds, 3), "peak_memory_bytes": peak_memory_bytes(), **measured}
-    path = Path("measurements") / f"{stage}.json"
+def _write_measurements(key: str, stage: str, measured: Mapping[str, Any], *, seconds: float) -> None:
+    """Write what differs from run to run, and of which inputs; the body's own numbers win over ours."""
+    content = {
+        "key": key,
+        "machine": this_machine(),
+        "seconds": round(seconds, 3),
+        "peak_memory_bytes": peak_memory_bytes(),
+        **measured,
+    }
+    path = MEASUREMENTS / f"{stage}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 

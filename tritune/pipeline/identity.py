@@ -46,19 +46,24 @@ def identity_of(stage: str, *, root: Path) -> Identity:
     Raises:
         InputError: DVC cannot read the pipeline, or an input is missing.
     """
-    from dvc.stage.cache import _get_cache_hash
     from dvc.stage.serialize import to_single_stage_lockfile
 
     with open_repository(root) as repo, repo.lock:
         loaded = repo.stage.load_one(name=stage)
         loaded.save_deps()
         entry = json.loads(json.dumps(to_single_stage_lockfile(loaded)))
+        key = key_of_entry(entry)
         outputs = tuple(out["path"] for out in entry.pop("outs", []))
-        # DVC's function changes what it is given.
-        key = _get_cache_hash(
-            {**json.loads(json.dumps(entry)), "outs": [{"path": p} for p in outputs]}, key=True
-        )
         return Identity(key=key, recorded=entry, outputs=outputs, meta=dict(loaded.meta or {}))
+
+
+def key_of_entry(entry: Mapping[str, Any]) -> str:
+    """Return DVC's run-cache key of an entry of dvc.lock; what came out does not matter to it."""
+    from dvc.stage.cache import _get_cache_hash
+
+    outputs = [{"path": out["path"]} for out in entry.get("outs", [])]
+    # DVC's function changes what it is given.
+    return str(_get_cache_hash({**json.loads(json.dumps(entry)), "outs": outputs}, key=True))
 
 
 def _flat(recorded: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def folder_of_output(root: Path, *, output: str, content: str, commit: str, vers
         try:
             with held(target.with_suffix(".lock"), wait_seconds=SECONDS_FOR_ANOTHER):
                 if not target.is_dir():
-                    _fetch(repo, target, content=content, commit=commit, version=version)
+                    fetch(repo, target, content=content, commit=commit, version=version)
         except Busy as busy:
             raise InputError(
                 f"another process ({busy.holder}) is fetching {version}; wait until it has"
@@ -56,27 +56,68 @@ def _is_in_work_tree(repo: Any, path: Path, content: str) -> bool:
         )
 
 
-def _fetch(repo: Any, target: Path, *, content: str, commit: str, version: str) -> None:
+def fetch(repo: Any, target: Path, *, content: str, commit: str, version: str, part: str = "") -> None:
+    """Put a DVC output where nothing is yet, from DVC's cache or remote; its hash is checked.
+
+    Args:
+        repo: Whose cache and remote to ask.
+        target: The folder or file to make.
+        content: Its hash in dvc.lock.
+        commit: Where that was, for the advice in an error.
+        version: Of the model; what an error calls it.
+        part: What of the version it is, where it is not the model.
+
+    Raises:
+        InputError: Its files are in no place that DVC knows, or they are damaged.
+    """
     from dvc_objects.errors import ObjectFormatError
 
+    called = f"{part} of {version}" if part else version
     partial = target.with_name(f".{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    _remove(partial)
     try:
-        with _speaking_of(repo, version), contextlib.suppress(ObjectFormatError):
+        with _speaking_of(repo, called, version), contextlib.suppress(ObjectFormatError):
             _copy_from_cache(repo, content, partial)
-        if not partial.is_dir() or _hash(repo, partial) != content:
+        if not partial.exists() or _hash(repo, partial) != content:
             raise InputError(
-                f"the files of {version} that DVC gave are not those that were registered (its cache or "
+                f"the files of {called} that DVC gave are not those that were registered (its cache or "
                 "remote is damaged); make them again: "
                 f"{_make_again(commit)}"
             )
         partial.replace(target)
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        _remove(partial)
+
+
+def read_cached(repo: Any, content: str, name: str) -> bytes | None:
+    """Return a file of a folder that DVC's cache holds, or None where it has not got it.
+
+    Args:
+        content: The folder's hash in dvc.lock.
+        name: The file's path in it.
+    """
+    from dvc_data.hashfile.hash_info import HashInfo
+    from dvc_data.hashfile.tree import Tree
+    from dvc_objects.errors import ObjectFormatError
+
+    cache = repo.cache.local
+    try:
+        listing = Tree.load(cache, HashInfo("md5", content))
+        files = {"/".join(key): file.value for key, _, file in listing}
+        return Path(cache.oid_to_path(files[name])).read_bytes()
+    except (FileNotFoundError, KeyError, ObjectFormatError):
+        return None
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def _speaking_of(repo: Any, version: str) -> Iterator[None]:
+def _speaking_of(repo: Any, called: str, version: str) -> Iterator[None]:
     from dvc.exceptions import DvcException
     from dvc_data.index import DataIndexError
     from dvc_objects.fs.errors import AuthError, ConfigError
@@ -95,11 +136,11 @@ def _speaking_of(repo: Any, version: str) -> Iterator[None]:
                 "and no remote is set to take them from; set the one they were pushed to with "
                 "`dvc remote add --default NAME URL`"
             )
-        raise InputError(f"the files of {version} are not in DVC's cache here, {instead}") from None
+        raise InputError(f"the files of {called} are not in DVC's cache here, {instead}") from None
 
 
 def _copy_from_cache(repo: Any, content: str, target: Path) -> None:
-    """Write a folder from DVC's cache; what the cache lacks comes from the remote first.
+    """Write a folder or a file from DVC's cache; what the cache lacks comes from the remote first.
 
     The remote is the one that is set now. DVC's own way to read a revision takes that revision's settings,
     and a remote is often set up only when there is something to share.
@@ -110,7 +151,12 @@ def _copy_from_cache(repo: Any, content: str, target: Path) -> None:
     cache, wanted = repo.cache.local, HashInfo("md5", content)
     if not cache.exists(content):
         repo.cloud.pull([wanted])
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not wanted.isdir:
+        shutil.copyfile(cache.get(content).path, target)
+        return
     files = {key: file for key, _, file in Tree.load(cache, wanted)}
+    target.mkdir(exist_ok=True)
     if missing := [file for file in files.values() if not cache.exists(file.value)]:
         repo.cloud.pull(missing)
     for key, file in files.items():
@@ -120,11 +166,11 @@ def _copy_from_cache(repo: Any, content: str, target: Path) -> None:
         shutil.copyfile(cache.get(file.value).path, path)
 
 
-def _hash(repo: Any, folder: Path) -> str:
+def _hash(repo: Any, path: Path) -> str:
     from dvc.fs import localfs
     from dvc_data.hashfile.build import build
 
-    _, _, built = build(repo.cache.local, str(folder), localfs, "md5", dry_run=True)
+    _, _, built = build(repo.cache.local, str(path), localfs, "md5", dry_run=True)
     return str(built.hash_info.value)
 
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tritune.pipeline.git import file_contents
+from tritune.pipeline.machine import made_on
 from tritune.pipeline.registry_tags import Event, Tags
 from tritune.pipeline.snapshot import locked_stages
 
@@ -17,7 +18,7 @@ COMPARISON = "results/comparison.json"
 TEST_ROWS = "data/ingested/test.parquet"
 CHAMPION, CHALLENGER = "champion", "challenger"
 
-_MODEL_LINE, _TEST_ROWS_LINE = "model-md5: ", "test-rows-md5: "
+_MODEL_LINE, _TEST_ROWS_LINE, _MADE_ON_LINE = "model-md5: ", "test-rows-md5: ", "made-on: "
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,20 @@ class RegisteredVersion:
 
     test_set: str | None = None
     """MD5 of the test rows; None where the tag does not say."""
+
+    made_on: Mapping[str, str] = field(default_factory=dict)
+    """The machine of the training, as in `tritune.pipeline.machine`; empty where the tag does not say."""
+
+
+class Scores(NamedTuple):
+    """The model that a comparison chose, and its scores by metric."""
+
+    method: str
+    seed: int | None
+    validation: dict[str, float]
+    test: dict[str, float]
+    metric: str
+    """The one that the methods were compared by."""
 
 
 def describe(root: Path, tags: Tags, events: Sequence[Event]) -> list[RegisteredVersion]:
@@ -77,9 +92,9 @@ def locked_hash(lock: bytes, *, output: str = MODEL) -> str:
 
 
 def annotation(root: Path, *, name: str, version: str, content: str) -> str:
-    """Return the message of a version's tag: the scores, and what identifies model and test rows."""
+    """Return the message of a version's tag: scores, what identifies model and test rows, and the machine."""
     path = root / COMPARISON
-    method, seed, validation, test, metric = _scores(path.read_bytes() if path.is_file() else b"")
+    method, seed, validation, test, metric = scores_of(path.read_bytes() if path.is_file() else b"")
     lines = [f"{name} {version}", ""]
     if method:
         lines.append(f"method: {method}" + ("" if seed is None else f", seed {seed}"))
@@ -91,6 +106,10 @@ def annotation(root: Path, *, name: str, version: str, content: str) -> str:
     if rows.is_file():
         with rows.open("rb") as file:
             lines.append(f"{_TEST_ROWS_LINE}{hashlib.file_digest(file, 'md5').hexdigest()}")
+    training = f"train@{method}-{seed}"
+    entry = locked_stages((root / "dvc.lock").read_bytes()).get(training)
+    if entry and (machine := made_on(root, training, entry)):
+        lines.append(f"{_MADE_ON_LINE}{json.dumps(machine, sort_keys=True)}")
     return "\n".join(lines)
 
 
@@ -98,7 +117,7 @@ def _described(tags: Tags, event: Event, content: str, comparison: bytes) -> Reg
     stages = [stage for stage, version in tags.stages.items() if version == event.version]
     if CHAMPION in stages:
         stages = [stage for stage in stages if stage != CHALLENGER]
-    method, seed, validation, test, metric = _scores(comparison)
+    method, seed, validation, test, metric = scores_of(comparison)
     return RegisteredVersion(
         version=event.version,
         stages=tuple(stages),
@@ -112,11 +131,12 @@ def _described(tags: Tags, event: Event, content: str, comparison: bytes) -> Reg
         validation=validation,
         test=test,
         test_set=_line(event.message, _TEST_ROWS_LINE) or None,
+        made_on={str(k): str(v) for k, v in _json(_line(event.message, _MADE_ON_LINE).encode()).items()},
     )
 
 
-def _scores(comparison: bytes) -> tuple[str, int | None, dict[str, float], dict[str, float], str]:
-    """Return method, seed, validation and test scores of the model that ships, and the metric."""
+def scores_of(comparison: bytes) -> Scores:
+    """Return what a comparison.json says of the model that ships; empty where it says nothing."""
     content = _json(comparison)
     chosen = content.get("chosen", {})
     method, seed = str(chosen.get("method", "")), chosen.get("seed")
@@ -125,7 +145,7 @@ def _scores(comparison: bytes) -> tuple[str, int | None, dict[str, float], dict[
     # The mean over the seeds chose the method, but one seed's model ships.
     one = next((one for one in entry.get("seeds", []) if one.get("seed") == seed), entry)
     validation, test = dict(one.get("validation", {})), dict(one.get("test", {}))
-    return method, seed, validation, test, str(content.get("metric", ""))
+    return Scores(method, seed, validation, test, str(content.get("metric", "")))
 
 
 def _json(content: bytes) -> dict[str, Any]:

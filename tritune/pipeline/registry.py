@@ -173,13 +173,21 @@ def materialise(root: Path, reference: str) -> Path:
     Raises:
         InputError: There is no such version, or its files cannot be had.
     """
-    name = artifact_name(root)
-    tags = read_tags(root, name)
-    event = _resolve(tags, reference)
+    _, event = find(root, reference)
     (content,) = contents_of(root, [event])
     if not content:
         raise InputError(f"{event.tag}: its commit {event.commit[:10]} has no {MODEL} in dvc.lock")
     return folder_of_output(root, output=MODEL, content=content, commit=event.commit, version=event.version)
+
+
+def find(root: Path, reference: str) -> tuple[Tags, Event]:
+    """Return the registry's tags and the registration of a version, named as in `materialise`.
+
+    Raises:
+        InputError: There is no such version.
+    """
+    tags = read_tags(root, artifact_name(root))
+    return tags, _resolve(tags, reference)
 
 
 def artifact_name(root: Path) -> str:

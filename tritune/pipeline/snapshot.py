@@ -212,7 +212,7 @@ def _check_provenance(root: Path, inputs: _Inputs) -> None:
         file = root / path / PROVENANCE
         if file.is_file() and stage in lock:
             account = json.loads(file.read_text(encoding="utf-8"))
-            if different := _differences(account, lock[stage]):
+            if different := differing_inputs(account, lock[stage]):
                 raise InputError(
                     f"{path}/{PROVENANCE} and dvc.lock disagree on {', '.join(different)}: {path} was made "
                     f"from something else than dvc.lock says; make it again with `dvc repro -f -s {stage}`"
@@ -231,7 +231,8 @@ def locked_stages(content: bytes) -> dict[str, Any]:
     return dict(stages) if isinstance(stages, dict) else {}
 
 
-def _differences(account: Mapping[str, Any], entry: Mapping[str, Any]) -> list[str]:
+def differing_inputs(account: Mapping[str, Any], entry: Mapping[str, Any]) -> list[str]:
+    """Return what differs in command, dependencies and parameters: a path, or `KEY in FILE`."""
     left, right = _flat(account), _flat(json.loads(json.dumps(entry)))
     return sorted(name for name in {*left, *right} if left.get(name) != right.get(name))
 

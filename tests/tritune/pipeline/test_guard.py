@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 from toy_project import Toy, make_toy, toy_environment, wait_until
 
 from tritune.pipeline.guard import _disk_full
+from tritune.pipeline.machine import this_machine
 
 TRAIN = ("-m", "tasks", "train", "--method", "full", "--seed", "13")
 
@@ -57,6 +58,8 @@ def test_measurements_lie_beside_the_outputs(prepared):
     assert measured["steps"] == 20
     assert 0 <= measured["seconds"] < 30
     assert 5e6 < measured["peak_memory_bytes"] < 5e9
+    assert measured["machine"] == this_machine()
+    assert len(measured["key"]) == 64
 
 
 def test_scratch_is_gone_after_success(prepared):

@@ -1,0 +1,181 @@
+"""What a project holds that nothing needs any more: results, entries, scratch and objects of DVC's cache.
+
+Needed is what dvc.yaml's stages name now, and of DVC's cache what the work tree, any branch or any tag names,
+as in `dvc gc --workspace --all-branches --all-tags`: every registered version is a tag. DVC itself removes
+the cache's objects, by its own reckoning at that moment.
+"""
+
+import contextlib
+import io
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from tritune.errors import InputError
+from tritune.pipeline.dag import own_stages, read_stages
+from tritune.pipeline.guard import WORK
+from tritune.pipeline.machine import MEASUREMENTS
+from tritune.pipeline.opening import open_repository
+from tritune.pipeline.rebuild import leftover_trees, remove_tree
+from tritune.pipeline.snapshot import locked_stages
+
+Kind = Literal["result", "lock entry", "measurement", "scratch", "memo", "work tree", "cache"]
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """One thing that can go."""
+
+    kind: Kind
+    what: str
+    """A path in the project, a stage's name, or for the cache how many objects."""
+
+    size: int
+    """In bytes."""
+
+
+@dataclass(frozen=True)
+class Leftovers:
+    """All that can go, and what was left out of account."""
+
+    found: tuple[Leftover, ...]
+    note: str = ""
+    """Why DVC's cache stays as it is; empty: it does not."""
+
+
+def find_leftovers(root: Path) -> Leftovers:
+    """Return what nothing needs. Removes nothing.
+
+    Raises:
+        InputError: The pipeline cannot be read, another DVC process works on it, or a branch or tag names a
+            folder that the cache lacks, so that nobody knows which files belong to it.
+    """
+    stages = read_stages(root)
+    stale = {stage.name for stage in stages if stage.stale}
+    with open_repository(root) as repo, repo.lock:
+        loaded = own_stages(repo)
+        outputs = {Path(out.fs_path).relative_to(repo.root_dir) for stage in loaded for out in stage.outs}
+        of_many = {
+            Path(out.fs_path).relative_to(repo.root_dir)
+            for stage in loaded
+            if "@" in stage.name
+            for out in stage.outs
+        }
+        cache, note = _unneeded_objects(repo, root)
+    names = {stage.name for stage in stages}
+    lock = root / "dvc.lock"
+    entries = locked_stages(lock.read_bytes()) if lock.is_file() else {}
+    unnamed = {name: entry for name, entry in entries.items() if name not in names}
+    once = {Path(out["path"]) for entry in unnamed.values() for out in entry.get("outs", [])}
+    results = {path for path in once if (root / path).exists() and not _overlaps(path, outputs)}
+    results |= set(_strangers(root, of_many, outputs))
+    found = [
+        *(_at(root, "result", path) for path in sorted(results)),
+        *(Leftover("lock entry", name, 0) for name in unnamed),
+        *(
+            _at(root, "measurement", path.relative_to(root))
+            for path in sorted((root / MEASUREMENTS).glob("*.json"))
+            if path.stem not in names
+        ),
+        *(_at(root, kind, path.relative_to(root)) for kind, path in _scratch(root, names, stale)),
+        *(_at(root, "work tree", tree.relative_to(root.resolve())) for tree in leftover_trees(root)),
+        *cache,
+    ]
+    return Leftovers(tuple(found), note)
+
+
+def remove_leftovers(root: Path, leftovers: Leftovers) -> None:
+    """Remove what `find_leftovers` found. Stopped midway, it can be called again."""
+    from dvc.utils.serialize import modify_yaml
+
+    for leftover in leftovers.found:
+        if leftover.kind == "work tree":
+            remove_tree(root, root / leftover.what)
+        elif leftover.kind not in {"lock entry", "cache"}:
+            path = root / leftover.what
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+    with open_repository(root) as repo:
+        if unnamed := [one.what for one in leftovers.found if one.kind == "lock entry"]:
+            with repo.lock, modify_yaml(str(root / "dvc.lock")) as lock:
+                for name in unnamed:
+                    lock["stages"].pop(name, None)
+        if any(one.kind == "cache" for one in leftovers.found):
+            with _unasked():
+                repo.gc(workspace=True, all_branches=True, all_tags=True)
+
+
+def size_of(path: Path) -> int:
+    """Return the bytes of a file, or of all files below a folder."""
+    files = [path] if path.is_file() else path.rglob("*")
+    return sum(file.lstat().st_size for file in files if file.is_file() and not file.is_symlink())
+
+
+def _unneeded_objects(repo: Any, root: Path) -> tuple[list[Leftover], str]:
+    from dvc.exceptions import RevCollectionError
+
+    cache = Path(repo.cache.local.path)
+    if not cache.resolve().is_relative_to(root.resolve()):
+        return [], (
+            f"DVC's cache {cache} lies outside this project, and other projects may keep theirs there; clear "
+            "it with `dvc gc --all-branches --all-tags --projects PATH...`, which names all of them"
+        )
+    try:
+        with _unasked():
+            used = repo.used_objs(all_branches=True, all_tags=True)
+    except RevCollectionError as error:
+        raise InputError(
+            f"{error.rev}: DVC's cache lacks the listing of a folder that it names, so that nobody can tell "
+            "which files belong to it; get it back with `dvc fetch --all-branches --all-tags`, or delete the "
+            "branch or tag"
+        ) from None
+    needed = {item.value for items in used.values() for item in items}
+    paths = [Path(repo.cache.local.oid_to_path(oid)) for oid in repo.cache.local.all() if oid not in needed]
+    if not paths:
+        return [], ""
+    size = sum(path.stat().st_size for path in paths)
+    return [Leftover("cache", f"{len(paths)} objects that no branch, tag or the work tree names", size)], ""
+
+
+@contextlib.contextmanager
+def _unasked() -> Iterator[None]:
+    """Have DVC fail where it would ask whether to lose files: it asks only on a terminal."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        yield
+
+
+def _strangers(root: Path, of_many: Iterable[Path], outputs: set[Path]) -> Iterator[Path]:
+    """Yield what lies among the outputs of stages with several runs, is of their kind, and is of none."""
+    for output in of_many:
+        if output.parent == Path() or not (root / output).exists():
+            continue
+        for path in (root / output).parent.iterdir():
+            relative = path.relative_to(root)
+            alike = path.is_dir() if (root / output).is_dir() else path.suffix == output.suffix
+            if alike and not path.name.startswith(".") and not _overlaps(relative, outputs):
+                yield relative
+
+
+def _overlaps(path: Path, outputs: set[Path]) -> bool:
+    return any(path == own or path in own.parents or own in path.parents for own in outputs)
+
+
+def _scratch(root: Path, names: set[str], stale: set[str]) -> Iterator[tuple[Kind, Path]]:
+    """Yield what trainings left that were stopped and will not go on, and memos that no stage waits for."""
+    for folder in sorted((root / WORK / "scratch").glob("*")):
+        if folder.name not in names or folder.name not in stale:
+            yield "scratch", folder
+    for path in sorted((root / WORK / "memos").glob("*")):
+        # Beside them lies the lock on them, which stays.
+        if path.suffix == ".unfinished" or (path.suffix == ".npy" and not stale):
+            yield "memo", path
+    for path in sorted((root / WORK / "registry").glob(".*.partial")):
+        yield "scratch", path
+
+
+def _at(root: Path, kind: Kind, path: Path) -> Leftover:
+    return Leftover(kind, path.as_posix(), size_of(root / path))
