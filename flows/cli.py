@@ -69,6 +69,14 @@ def _run(given: argparse.Namespace) -> int:
     return code
 
 
+def _retrain(_: argparse.Namespace) -> int:
+    _enter_project()
+    from flows.night import retrain_now
+
+    code: int = retrain_now()
+    return code
+
+
 def _use(given: argparse.Namespace) -> None:
     _enter_project()
     from flows.configuration import use
@@ -203,6 +211,13 @@ def command_parser() -> argparse.ArgumentParser:
     )
     run.add_argument(
         "--report", action="store_true", help="show the run in the Prefect UI even if nothing is stale"
+    )
+
+    add(
+        "retrain",
+        "fetch the data as they are now, train on them if they changed, and let the gate decide",
+        "  tritune retrain",
+        _retrain,
     )
 
     use = add(

@@ -53,8 +53,8 @@ def test_as_good_on_few_rows_is_not_enough():
     found = verdict(sheet(wrong=range(0), rows=50), sheet(wrong=range(0), rows=50))
     assert found.reason == (
         "v0.0.2 is kept out: accuracy 1.0000 against 1.0000 on the 50 test rows of v0.0.1; these rows are "
-        "too few, or differ too much, to show that it is not worse by 0.01 or more (p = 0.239, 0.05 is needed; a "
-        "larger test set or register.margin would)"
+        "too few, or differ too much, to show that it is not worse by 0.01 or more (p = 0.239, 0.05 is "
+        "needed; a larger test set or register.margin would)"
     )
 
 
