@@ -5,7 +5,6 @@ changes only through the gate, and the user's files never.
 """
 
 import asyncio
-import sys
 import tempfile
 import traceback
 from pathlib import Path
@@ -14,17 +13,14 @@ from prefect import flow, get_run_logger, runtime, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled
-from rich.console import Console
 
 from flows.cli import project_root
 from flows.decision import USERS_ERROR, publish, show_drift
-from flows.display import Display
-from flows.execution import Execution, start
-from flows.finetune import close_dead_runs, finetune, side_by_side
+from flows.finetune import close_dead_runs
 from flows.gate import INGESTED, compare_versions
 from flows.new_data import look_at_data
-from flows.run import check_before_work, shown_metric, workers
 from flows.sources import check_sources
+from flows.subflow import CancelledRun, bring_all_up_to_date
 from flows.workspace import only_retraining, remember_flow, run_folder
 from tritune.drift.report import DriftReport
 from tritune.errors import InputError
@@ -41,10 +37,6 @@ from tritune.settings.project import read_project
 step = task(cache_policy=NO_CACHE, persist_result=False)
 
 
-class CancelledNight(Exception):
-    """Somebody cancelled the flow run; there is nothing to decide."""
-
-
 @flow(name="retrain")  # type: ignore[untyped-decorator]
 def retrain() -> State:
     """Retrain on what the sources hold now, and put the result in the champion's place if it may."""
@@ -57,7 +49,7 @@ def retrain() -> State:
         remember_flow(folder)
         try:
             return publish(root, _decision(root))
-        except CancelledNight:
+        except CancelledRun:
             return Cancelled(message="cancelled; the champion stays, and a training goes on where it was")
         finally:
             close_work_tree(root)
@@ -72,7 +64,7 @@ def _decision(root: Path) -> Decision:
     except StageFailed as failure:
         details = {"stage": failure.stage, "error": failure.error, USERS_ERROR: failure.users_error}
         return Decision("failed", _one_line(f"{failure.stage}: {failure.summary}"), details=details)
-    except CancelledNight:
+    except CancelledRun:
         raise
     except Exception as error:
         get_run_logger().error(traceback.format_exc())
@@ -84,7 +76,7 @@ def _night(root: Path, tree: Path) -> Decision:
     versions = registry.versions(tree)
     champion = next((version for version in versions if CHAMPION in version.stages), None)
     if champion is None:
-        return _first(train(tree))
+        return _first(bring_all_up_to_date(tree, forced={}))
     newest = versions[0]
     (tree / "dvc.lock").write_bytes(content_at(tree, newest, "dvc.lock"))
     fetch(tree)
@@ -97,7 +89,7 @@ def _night(root: Path, tree: Path) -> Decision:
         if changes == [WORDS["data/raw"]] and not drift.calls_for_training:
             reason = f"the data changed, but hold {drift.sentence}"
             return Decision("nothing new", reason, details={"drift": drift.as_json()})
-    registered = train(tree)
+    registered = bring_all_up_to_date(tree, forced={})
     challenger = next(one for one in registry.versions(tree) if one.version == registered.version)
     why = f"trained because of {', '.join(changes[:5])}{' and more' * (len(changes) > 5)}"
     why += f" ({drift.sentence})" if drift else ""
@@ -165,27 +157,6 @@ def compare_data(tree: Path, champion: RegisteredVersion) -> DriftReport:
     get_run_logger().info(report.sentence)
     show_drift(report)
     return report
-
-
-def train(tree: Path) -> registry.Registration:
-    """Run the DAG as `tritune run` does, and return the version that came out."""
-    project = read_project(tree / "params.yaml")
-    stages = read_stages(tree)
-    check_before_work(tree, stages)
-    with Display(Console(file=sys.stdout), metric=shown_metric(project)) as display:
-        execution = Execution(root=tree, stages=stages, forced={}, display=display)
-        start(execution)
-        pipeline = finetune.with_options(task_runner=side_by_side(workers(project)))
-        asyncio.run(pipeline(return_state=True))
-    if execution.cancelled:
-        raise CancelledNight
-    for failure in execution.failures.values():
-        raise failure
-    if execution.registration_error is not None:
-        raise execution.registration_error
-    if execution.registration is None:
-        raise RuntimeError("the pipeline ended without a model; see the log of the flow run")
-    return execution.registration  # type: ignore[no-any-return]
 
 
 @step(task_run_name="gate")  # type: ignore[untyped-decorator]

@@ -20,7 +20,7 @@ def test_decisions_come_back_the_latest_first(project: Project):
     first = Decision("nothing new", "nothing changed", date=datetime(2026, 1, 1, 3, tzinfo=UTC))
     second = Decision(
         "kept out",
-        "v0.0.2 is kept out: it is worse; \"quoted\"",
+        'v0.0.2 is kept out: it is worse; "quoted"',
         "v0.0.2",
         {"gate": {"p": 0.5}},
         datetime(2026, 1, 2, 3, tzinfo=UTC),
