@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from flows.exam import PREDICTIONS, sit_exam
+from tritune.drift.ingested import Ingested, read_ingested
 from tritune.errors import InputError
 from tritune.pipeline.registered_version import MODEL, RegisteredVersion
 from tritune.pipeline.version_outputs import content_at, output_of
@@ -37,12 +38,21 @@ def compare_versions(
         )
     data = output_of(tree, champion, INGESTED)
     test = data / "test.parquet"
+    if known := _known(read_ingested(data), read_ingested(output_of(tree, challenger, INGESTED))):
+        reason = f"it was trained on {known} of the test texts of {champion.version}, so they can't judge it"
+        return Verdict(False, f"{challenger.version} is kept out: {reason}", {"texts_known": known})
     return judge(
         _sheet(tree, champion, test=test, work=work),
         _sheet(tree, challenger, test=test, work=work),
         read_project(tree / "params.yaml").register_,
         names=(champion.version, challenger.version),
     )
+
+
+def _known(champion: Ingested, challenger: Ingested) -> int:
+    """Return how many of the champion's test rows have a text that the challenger was trained on."""
+    told = {one.text for one in challenger.splits["train"]}
+    return sum(one.text in told for one in champion.splits["test"])
 
 
 def _sheet(tree: Path, version: RegisteredVersion, *, test: Path, work: Path) -> Sheet:
