@@ -1,16 +1,10 @@
-"""A model on the champion's test rows: the stages' own code, in a folder apart, with only these rows new.
-
-`python -m flows.exam FOLDER` runs in a process of its own, so that the flow's never holds a model.
-"""
+"""A model on the champion's test rows: the stages' own code, in a folder apart, with only these rows new."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from tritune.errors import InputError
 from tritune.settings.project import read_yaml
@@ -19,7 +13,6 @@ NAME = "examined-0"
 """What the stage `evaluate` calls the model: METHOD-SEED."""
 
 PREDICTIONS = "predictions.parquet"
-_SETTINGS = "settings.json"
 
 
 def sit_exam(
@@ -51,9 +44,9 @@ def sit_exam(
     (folder / "params.yaml").write_bytes(params)
     given = read_yaml(folder / "params.yaml")
     settings = {key: given.get(key) or {} for key in ("task", "tokenize", "compute", "generate")}
-    (folder / _SETTINGS).write_text(json.dumps(settings), encoding="utf-8")
+    (folder / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-m", "flows.exam", str(folder.resolve())],
+        [sys.executable, "-m", "tasks.exam", str(folder.resolve()), NAME],
         cwd=code,
         capture_output=True,
         text=True,
@@ -63,47 +56,4 @@ def sit_exam(
         raise InputError(done.stderr.strip().splitlines()[-1].removeprefix("error: "))
     if done.returncode != 0:
         raise RuntimeError(f"the model could not be examined:\n{done.stderr.strip()}")
-    return folder / PREDICTIONS
-
-
-def main(arguments: Sequence[str]) -> int:
-    from tasks import evaluate, tokenize
-
-    folder = Path(arguments[0])
-    os.chdir(folder)
-    params = json.loads(Path(_SETTINGS).read_text(encoding="utf-8"))
-    try:
-        _stage("tokenize", tokenize.run, params, outputs=["data/tokens"])
-        made = [f"evaluations/{NAME}", f"metrics/{NAME}.json"]
-        _stage("evaluate", evaluate.run, params, outputs=made)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    (folder / made[0] / PREDICTIONS).replace(folder / PREDICTIONS)
-    return 0
-
-
-def _stage(name: str, body: Any, params: Mapping[str, Any], *, outputs: Sequence[str]) -> None:
-    from tritune.pipeline.context import StageContext
-
-    method, _, seed = NAME.partition("-")
-    inputs = {path: Path(path) for path in ("data", "base", "checkpoints")}
-    scratch = Path("scratch") / name
-    body(
-        StageContext(
-            name,
-            {"method": method, "seed": seed},
-            params,
-            inputs,
-            tuple(outputs),
-            scratch,
-            memos=Path("memos"),
-        )
-    )
-    for output in outputs:
-        Path(output).parent.mkdir(parents=True, exist_ok=True)
-        (scratch / "outputs" / output).replace(output)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    return folder / "evaluations" / NAME / PREDICTIONS
