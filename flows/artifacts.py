@@ -86,9 +86,9 @@ def report_text(root: Path, *, registered: str | None) -> str:
     rows = comparison_rows(root)
     if not rows:
         return ""
-    parts = [f"**{_safe(verdict(root))}**", _table(rows)]
+    parts = [f"**{as_markdown(verdict(root))}**", _table(rows)]
     if warnings := read_comparison(root).get("warnings", []):
-        parts.append("\n".join(f"- {_safe(warning)}" for warning in warnings))
+        parts.append("\n".join(f"- {as_markdown(warning)}" for warning in warnings))
     if registered:
         parts.append(f"Registered: {registered}")
     report = root / "results/report.html"
@@ -116,10 +116,10 @@ def _data_name(source: str) -> str:
 def _table(rows: Sequence[Mapping[str, str]]) -> str:
     headings = list(rows[0])
     lines = [headings, ["---" if heading == "method" else "---:" for heading in headings]]
-    lines += [[_safe(value) for value in row.values()] for row in rows]
+    lines += [[as_markdown(value) for value in row.values()] for row in rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _safe(text: Any) -> str:
+def as_markdown(text: Any) -> str:
     """Return a text that Markdown shows as it is: names of methods and labels are the user's."""
     return "".join(f"\\{sign}" if sign in "\\`*_[]<>|#" else sign for sign in str(text).replace("\n", " "))

@@ -69,6 +69,22 @@ def _run(given: argparse.Namespace) -> int:
     return code
 
 
+def _retrain(_: argparse.Namespace) -> int:
+    _enter_project()
+    from flows.night import retrain_now
+
+    code: int = retrain_now()
+    return code
+
+
+def _serve(given: argparse.Namespace) -> int:
+    _enter_project()
+    from flows.serve import serve
+
+    code: int = serve(cron=given.cron, port=given.port)
+    return code
+
+
 def _use(given: argparse.Namespace) -> None:
     _enter_project()
     from flows.configuration import use
@@ -249,6 +265,26 @@ def command_parser() -> argparse.ArgumentParser:
     )
     run.add_argument(
         "--report", action="store_true", help="show the run in the Prefect UI even if nothing is stale"
+    )
+
+    add(
+        "retrain",
+        "fetch the data as they are now, train on them if they changed, and let the gate decide",
+        "  tritune retrain",
+        _retrain,
+    )
+
+    served = add(
+        "serve",
+        "retrain by a schedule on this machine, one retraining at a time, until Ctrl-C",
+        '  tritune serve --cron "0 3 * * *"',
+        _serve,
+    )
+    served.add_argument(
+        "--cron", required=True, metavar="SCHEDULE", help="minute hour day month weekday, in local time"
+    )
+    served.add_argument(
+        "--port", type=int, default=4200, metavar="N", help="of the UI; a free one is taken if it is in use"
     )
 
     use = add(

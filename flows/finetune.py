@@ -6,6 +6,7 @@ DVC decides whether a stage has work to do; Prefect decides when it runs, cancel
 import asyncio
 import contextlib
 import shutil
+from pathlib import Path
 
 from prefect import flow, get_run_logger, runtime
 from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
@@ -41,7 +42,7 @@ async def finetune() -> list[State] | State:
     execution = current()
     keeper = asyncio.create_task(keep_server())
     folder = run_folder(execution.root, str(runtime.flow_run.id))
-    await _close_dead_runs(execution)
+    await close_dead_runs(execution.root)
     remember_flow(folder)
     execution.runner = StageRunner(execution.root, receipts=folder)
     if any(node.stale for node in execution.stages):
@@ -99,25 +100,26 @@ async def _publish_results(execution: Execution) -> None:
 
 async def _stop_when_cancelled(execution: Execution) -> None:
     """Stop the stages when somebody cancels this flow run: no worker of Prefect's is there to do so."""
-    flow_run_id = runtime.flow_run.id
+    # A retraining that is cancelled goes on until this flow, a part of it, ends.
+    watched = [run_id for run_id in (runtime.flow_run.id, runtime.flow_run.parent_flow_run_id) if run_id]
     async with get_client() as client:
-        while True:
+        while not execution.cancelled:
             await asyncio.sleep(SECONDS_BETWEEN_LOOKS_FOR_CANCELLATION)
             # A server that does not answer right now is no reason to stop.
             with contextlib.suppress(Exception):
-                state = (await client.read_flow_run(flow_run_id)).state
-                if state is not None and (state.is_cancelling() or state.is_cancelled()):
-                    break
+                states = [(await client.read_flow_run(run_id)).state for run_id in watched]
+                execution.cancelled = any(
+                    state is not None and (state.is_cancelling() or state.is_cancelled()) for state in states
+                )
     get_run_logger().info("cancelled; stopping the stages")
-    execution.cancelled = True
     assert execution.runner is not None
     await asyncio.to_thread(execution.runner.stop)
 
 
-async def _close_dead_runs(execution: Execution) -> None:
+async def close_dead_runs(root: Path) -> None:
     """Mark runs whose process was killed as Crashed; they would be shown as running for ever."""
     async with get_client() as client:
-        for flow_run_id, folder in dead_flows(execution.root):
+        for flow_run_id, folder in dead_flows(root):
             with contextlib.suppress(ObjectNotFound):
                 run = await client.read_flow_run(flow_run_id)  # type: ignore[arg-type]
                 if run.state is None or not run.state.is_final():

@@ -11,14 +11,18 @@ from rich.table import Table
 from flows.summary import MISSING
 from tritune.metrics.catalogue import metric_title
 from tritune.pipeline import registry
+from tritune.pipeline.decisions import read_decisions
 from tritune.pipeline.registered_version import CHAMPION, RegisteredVersion
+
+NIGHTS = 5
+"""How many retrainings' decisions are shown; `git log refs/tritune/decisions` has all."""
 
 NARROW = 80
 """Columns of a terminal below which each version gets lines of its own instead of a row."""
 
 
 def show() -> None:
-    """Print every version, newest first, with its stages and scores.
+    """Print every version, newest first, with its stages and scores, and what the last retrainings decided.
 
     Raises:
         InputError: dvc.yaml names no model, or this is not a git repository.
@@ -35,6 +39,11 @@ def show() -> None:
         _print_blocks(console, rows)
     else:
         _print_table(console, rows)
+    if decisions := read_decisions(root, most=NIGHTS):
+        _say("\nlast retrainings:")
+    for decision in decisions:
+        date = f"{decision.date.astimezone():%Y-%m-%d %H:%M}"
+        _say(f"{date}  {decision.outcome}: {decision.reason}")
     first = found[0]
     tag = f"{name}@{first.version}"
     console.print(

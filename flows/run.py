@@ -97,7 +97,7 @@ def _run_flow(root: Path, stages: list[Stage], forced: dict[str, str], project: 
         )
         start(execution)
         try:
-            _call_flow(_workers(project))
+            _call_flow(workers(project))
         except KeyboardInterrupt:
             display.say(f"stopped; {GO_ON}")
             return 1
@@ -123,7 +123,7 @@ def _call_flow(workers: int) -> None:
     asyncio.run(finetune.with_options(task_runner=side_by_side(workers))(return_state=True))
 
 
-def _workers(project: Project) -> int:
+def workers(project: Project) -> int:
     """Return how many stages may be under way: all trainings that fit, and some for what comes after them."""
     from tritune.pipeline.guard import WORK
     from tritune.pipeline.locks import training_slots

@@ -8,6 +8,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -27,6 +29,34 @@ def ui(*, port: int) -> int:
     if url := running_server():
         print(f"the Prefect UI is there already: {url.removesuffix('/api')}")
         return 0
+    with loopback_server(port) as server:
+        if server is None:
+            return 1
+        print(f"Prefect UI: {server.url.removesuffix('/api')}  (Ctrl-C ends it)", flush=True)
+        try:
+            return server.process.wait()
+        except KeyboardInterrupt:
+            print("\nended")
+            return 0
+
+
+@dataclass(frozen=True)
+class Server:
+    """A Prefect server that listens on this machine only."""
+
+    url: str
+    """Of its API."""
+
+    process: "subprocess.Popen[bytes]"
+
+
+@contextlib.contextmanager
+def loopback_server(port: int) -> Iterator[Server | None]:
+    """Run a server inside the block, where every run of this project finds it; None if it did not start.
+
+    Args:
+        port: Taken if it is free, else the system picks one.
+    """
     port = free_port(port)
     url = f"http://{HOST}:{port}/api"
     record = server_record()
@@ -34,7 +64,7 @@ def ui(*, port: int) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     print("starting the Prefect server", flush=True)
     with (record.parent / "server.log").open("wb") as log:
-        server = subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)],
             env={**os.environ, "PREFECT_API_URL": url, "PREFECT_UI_API_URL": url},
             stdin=subprocess.DEVNULL,
@@ -43,20 +73,16 @@ def ui(*, port: int) -> int:
             start_new_session=True,
         )
         try:
-            if not _wait_for(server, url):
-                print(
-                    f"the Prefect server did not start; see {record.parent / 'server.log'}", file=sys.stderr
-                )
-                return 1
-            record.write_text(json.dumps({"url": url, "pid": server.pid}), encoding="utf-8")
-            print(f"Prefect UI: http://{HOST}:{port}  (Ctrl-C ends it)", flush=True)
-            return server.wait()
-        except KeyboardInterrupt:
-            print("\nended")
-            return 0
+            if _wait_for(process, url):
+                record.write_text(json.dumps({"url": url, "pid": process.pid}), encoding="utf-8")
+                yield Server(url, process)
+            else:
+                log_path = record.parent / "server.log"
+                print(f"the Prefect server did not start; see {log_path}", file=sys.stderr)
+                yield None
         finally:
             record.unlink(missing_ok=True)
-            _end(server)
+            _end(process)
 
 
 def free_port(wanted: int) -> int:

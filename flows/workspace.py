@@ -13,6 +13,7 @@ from tritune.pipeline.locks import Busy, held, holder
 from tritune.pipeline.opening import check_dvc_folder
 
 _LOCK = WORK / "run.lock"
+_RETRAIN_LOCK = WORK / "retrain.lock"
 _REGISTERED = WORK / "registered"
 
 
@@ -32,6 +33,24 @@ def only_run(root: Path) -> Iterator[None]:
         raise InputError(
             f"a run is going on in {root} (process {busy.holder}); wait until it ends, or stop it with "
             f"`kill {busy.holder}`"
+        ) from None
+
+
+@contextlib.contextmanager
+def only_retraining(root: Path) -> Iterator[None]:
+    """Be the only retraining of the project inside the block; `tritune run` may go on beside it.
+
+    Raises:
+        InputError: Another one is going on, or DVC does not work here.
+    """
+    check_dvc_folder(root)
+    try:
+        with held(root / _RETRAIN_LOCK):
+            yield
+    except Busy as busy:
+        raise InputError(
+            f"a retraining is going on in {root} (process {busy.holder}), so this one ends without having "
+            f"done anything; wait until that ends, or stop it with `kill {busy.holder}`"
         ) from None
 
 

@@ -13,11 +13,8 @@ import numpy as np
 from tritune.metrics.catalogue import METRICS
 from tritune.metrics.sums import Parts
 from tritune.statistics.estimate import Estimate, estimate
-from tritune.statistics.holm import holm
+from tritune.statistics.holm import LEVEL, holm
 from tritune.statistics.resample import resampled_scores
-
-CLAIMED_BELOW = 0.05
-"""An adjusted p-value below this is a claim; then any false claim happens in at most 5 % of comparisons."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ class Difference:
     @property
     def claimed(self) -> bool:
         """Whether the two are shown to differ."""
-        return self.p_adjusted is not None and self.p_adjusted < CLAIMED_BELOW
+        return self.p_adjusted is not None and self.p_adjusted <= LEVEL
 
 
 @dataclass(frozen=True)
@@ -63,8 +60,8 @@ class Evidence:
 
     @property
     def level(self) -> float:
-        """Level of a single test if all pairs share `CLAIMED_BELOW`, in (0, 1)."""
-        return CLAIMED_BELOW / max(len(self.differences), 1)
+        """Level of a single test if all pairs share `LEVEL`, in (0, 1)."""
+        return LEVEL / max(len(self.differences), 1)
 
     def between(self, one: str, other: str) -> Difference:
         """Return the difference of two methods, in whichever order it is kept."""
@@ -106,9 +103,8 @@ def weigh(
         one, other = drawn[first], drawn[second]
         resampled = None if one is None or other is None else sign * (one - other)
         advantages.append(estimate(sign * (values[first] - values[second]), resampled, examples=examples))
-    p_values = [advantage.p_value() for advantage in advantages]
-    known = [p for p in p_values if p is not None]
-    adjusted = iter(holm(known))
+    p_values = {pair: one.p_value() for pair, one in zip(pairs, advantages, strict=True)}
+    adjusted = holm({pair: p for pair, p in p_values.items() if p is not None})
     return Evidence(
         means={name: estimate(values[name], drawn[name], examples=examples) for name in names},
         differences=[
@@ -116,10 +112,10 @@ def weigh(
                 first,
                 second,
                 advantage,
-                None if p is None else next(adjusted),
+                adjusted.get((first, second)),
                 _effect_size(values[first], values[second], advantage.value),
             )
-            for (first, second), advantage, p in zip(pairs, advantages, p_values, strict=True)
+            for (first, second), advantage in zip(pairs, advantages, strict=True)
         ],
     )
 

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from tritune.evidence import CLAIMED_BELOW, Evidence
+from tritune.evidence import Evidence
 from tritune.statistics.estimate import Estimate
+from tritune.statistics.holm import LEVEL
 from tritune.statistics.needed import examples_needed, seeds_needed
 
 Decision = Literal["only", "better", "as_good", "undecided", "one_seed"]
@@ -63,7 +64,7 @@ def _wanted(ahead: Estimate, margin: float, level: float) -> str:
     if seeds is not None:
         more = seeds - ahead.seeds
         return f"about {more} more seed{'' if more == 1 else 's'} would tell"
-    examples = examples_needed(ahead, target=target, level=CLAIMED_BELOW)
+    examples = examples_needed(ahead, target=target, level=LEVEL)
     if examples is None or ahead.examples is None:
         return "no number of seeds that could be run would tell"
     return (

@@ -4,6 +4,7 @@
 # ruff: noqa: F401, F811
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from registry_project import Project
 
 from flows import registry
 from flows.cli import main
+from tritune.pipeline.decisions import Decision, record
 from tritune.pipeline.registry import register
 
 
@@ -53,6 +55,21 @@ def test_a_narrow_terminal_gets_a_paragraph_for_each(
     assert lines[0] == "v0.0.2 challenger"
     assert "  test macro F1: 0.9100" in lines
     assert "v0.0.1 champion" in lines
+
+
+@pytest.mark.usefixtures("two")
+def test_the_last_retrainings_say_what_they_decided(two: Project, capsys: pytest.CaptureFixture[str]):
+    for number in range(7):
+        date = datetime(2026, 1, 1 + number, 12, tzinfo=UTC)
+        record(two.folder, Decision("kept out", f"reason {number}", "v0.0.2", date=date))
+    assert main(["registry"]) == 0
+    said = capsys.readouterr().out
+    after = said.partition("last retrainings:\n")[2].splitlines()
+    assert [line.partition("  ")[2] for line in after[:5]] == [
+        f"kept out: reason {number}" for number in (6, 5, 4, 3, 2)
+    ]
+    assert after[0].startswith("2026-01-07 ")
+    assert "reason 1" not in said
 
 
 def test_an_empty_registry_names_the_next_move(

@@ -97,7 +97,7 @@ def order_lock(root: Path) -> None:
     with open_repository(root) as repo, repo.lock:
         if not path.is_file():
             return
-        wanted = [stage.name for stage in own_stages(repo)]
+        wanted = [stage.name for stage in stages_of(repo)]
         with modify_yaml(str(path)) as content:
             entries = content.get("stages", {})
             ordered = [name for name in wanted if name in entries]
@@ -105,6 +105,12 @@ def order_lock(root: Path) -> None:
             if ordered != list(entries):
                 for name in ordered:
                     entries[name] = entries.pop(name)
+
+
+def stages_of(repo: Any) -> list[Any]:
+    """Return the stages of the project's own dvc.yaml; one in a folder below is a pipeline of its own."""
+    own = Path(repo.root_dir) / "dvc.yaml"
+    return [stage for stage in repo.index.stages if stage.cmd and Path(stage.path) == own]
 
 
 def _verdicts(root: Path) -> list[_Verdict]:
@@ -122,7 +128,7 @@ def _read(root: Path) -> list[_Verdict]:
 
     # One lock and one index, so that graph and verdicts agree.
     with open_repository(root) as repo, repo.lock:
-        stages = own_stages(repo)
+        stages = stages_of(repo)
         _check_params(stages)
         position = {stage.name: number for number, stage in enumerate(stages)}
         graph = repo.index.graph.subgraph(stages)  # an edge leads from a stage to one that it needs
@@ -131,12 +137,6 @@ def _read(root: Path) -> list[_Verdict]:
             _verdict(stage, needs=sorted((need.name for need in graph[stage]), key=position.__getitem__))
             for stage in order
         ]
-
-
-def own_stages(repo: Any) -> list[Any]:
-    """Return the stages of the project's own dvc.yaml; one in a folder below is a pipeline of its own."""
-    own = Path(repo.root_dir) / "dvc.yaml"
-    return [stage for stage in repo.index.stages if stage.cmd and Path(stage.path) == own]
 
 
 def _check_params(stages: Iterable[Any]) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tritune.errors import InputError
-from tritune.pipeline.dag import own_stages, read_stages
+from tritune.pipeline.dag import read_stages, stages_of
 from tritune.pipeline.guard import WORK
 from tritune.pipeline.machine import MEASUREMENTS
 from tritune.pipeline.opening import open_repository
@@ -55,7 +55,7 @@ def find_leftovers(root: Path) -> Leftovers:
     stages = read_stages(root)
     stale = {stage.name for stage in stages if stage.stale}
     with open_repository(root) as repo, repo.lock:
-        loaded = own_stages(repo)
+        loaded = stages_of(repo)
         outputs = {Path(out.fs_path).relative_to(repo.root_dir) for stage in loaded for out in stage.outs}
         of_many = {
             Path(out.fs_path).relative_to(repo.root_dir)

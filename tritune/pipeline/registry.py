@@ -114,8 +114,13 @@ def versions(root: Path) -> list[RegisteredVersion]:
     return describe(root, tags, tags.registered[::-1])
 
 
-def promote(root: Path, version: str, *, stage: str = CHAMPION, force: bool = False) -> Promotion:
+def promote(
+    root: Path, version: str, *, stage: str = CHAMPION, force: bool = False, because: str = ""
+) -> Promotion:
     """Give a stage to a version. Champion only becomes what is not worse on the same test set.
+
+    Args:
+        because: What a comparison row by row said in its favour; no other is made then. It goes into the tag.
 
     Raises:
         InputError: No such version, or the gate refuses; `force` opens it.
@@ -128,7 +133,7 @@ def promote(root: Path, version: str, *, stage: str = CHAMPION, force: bool = Fa
         before = tags.holder(stage)
         if before == event.version:
             return Promotion(before, stage, before, False, f"{name} {before} is the {stage} already")
-        if stage == CHAMPION and before and not force:
+        if stage == CHAMPION and before and not force and not because:
             candidate, champion = describe(root, tags, [event, _find_version(tags, before)])
             # auto: what the candidate's own comparison was made by.
             asked = settings.compare.metric
@@ -139,8 +144,8 @@ def promote(root: Path, version: str, *, stage: str = CHAMPION, force: bool = Fa
                 margin=settings.register_.margin,
             ):
                 raise InputError(sentence)
-        forced = " (forced)" if force else ""
-        return _assign(root, tags, event, stage, f"Promoted {event.version} to {stage}{forced}")
+        why = " (forced)" if force else f": {because}" if because else ""
+        return _assign(root, tags, event, stage, f"Promoted {event.version} to {stage}{why}")
 
 
 def rollback(root: Path, stage: str = CHAMPION) -> Promotion:
@@ -162,6 +167,12 @@ def rollback(root: Path, stage: str = CHAMPION) -> Promotion:
             )
         event = _find_version(tags, line[-2])
         return _assign(root, tags, event, stage, f"{_ROLLED_BACK} {line[-2]} from {line[-1]}")
+
+
+def has_been(root: Path, version: str, stage: str = CHAMPION) -> bool:
+    """Tell whether a version has or had a stage, whatever became of it since."""
+    tags = read_tags(root, artifact_name(root))
+    return any(event.stage == stage and event.version == version for event in tags.events)
 
 
 def materialise(root: Path, reference: str) -> Path:

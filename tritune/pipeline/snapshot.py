@@ -67,6 +67,24 @@ def take_snapshot(root: Path, *, output: str, message: str, unlike: Collection[s
     head = head_commit(root)
     if head is not None and head not in unlike and git(root, "rev-parse", f"{head}^{{tree}}") == tree:
         return head
+    return _commit(root, tree, message)
+
+
+def freeze(root: Path, *, output: str, message: str) -> str:
+    """Return a commit of the project as it lies here, up to date or not: what would be run now.
+
+    Args:
+        output: Path of a DVC output; whatever makes it is in the commit as it is now.
+
+    Raises:
+        InputError: The pipeline can't be read, or a file is not fit for git.
+    """
+    common_folder(root)
+    return _commit(root, _write_tree(root, _inputs(root, output)), message)
+
+
+def _commit(root: Path, tree: str, message: str) -> str:
+    head = head_commit(root)
     parents = ("-p", head) if head is not None else ()
     arguments = ("commit-tree", "--no-gpg-sign", tree, *parents)
     return git(root, *arguments, stdin=message + "\n", environment=identity(root))

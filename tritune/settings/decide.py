@@ -1,4 +1,4 @@
-"""How the model to ship is chosen, and when it may replace the one in production."""
+"""How the model to ship is chosen."""
 
 from typing import Annotated, Literal
 
@@ -19,10 +19,3 @@ class CompareSettings(Section):
 
     margin: Annotated[float, Field(ge=0)] = 0.01
     """Scores closer than this are as good as equal, in the metric's own unit."""
-
-
-class RegisterSettings(Section):
-    """The section `register`: the promotion gate."""
-
-    margin: Annotated[float, Field(ge=0)] = 0.01
-    """How far below the champion's score on the same test set a candidate may lie."""

@@ -13,10 +13,11 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from tritune.errors import InputError
 from tritune.metrics.catalogue import metrics_of
 from tritune.settings.data import DataSettings
-from tritune.settings.decide import CompareSettings, RegisterSettings
+from tritune.settings.decide import CompareSettings
 from tritune.settings.method import MethodSettings
 from tritune.settings.model import GenerateSettings, ModelSettings, TokenizeSettings
 from tritune.settings.problems import did_you_mean, problem_lines
+from tritune.settings.register import RegisterSettings
 from tritune.settings.section import Section
 from tritune.settings.train import ComputeSettings, TrainSettings
 

@@ -16,8 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-LEVEL = 0.05
-"""An interval misses the truth in at most this share of cases."""
+from tritune.statistics.holm import LEVEL
 
 _SMALLEST_P = 1e-12
 

@@ -1,21 +1,29 @@
-"""P-values of several tests at once, adjusted so that one false claim among all of them stays improbable.
+"""Several tests at once, such that the chance of even one false alarm stays within what one test may have.
 
-Source: Holm 1979, "A simple sequentially rejective multiple test procedure".
+Source: Holm 1979, "A Simple Sequentially Rejective Multiple Test Procedure", Scand. J. Statist. 6(2).
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping
+from typing import TypeVar
+
+Test = TypeVar("Test", bound=Hashable)
+
+LEVEL = 0.05
+"""Error rate of a test, or of a family of tests; written here once for all decisions."""
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return the adjusted p-values in [0, 1], in the order given.
+def holm(p_values: Mapping[Test, float]) -> dict[Test, float]:
+    """Return each test's adjusted p-value, in the order given.
 
-    Where tests with an adjusted value below 0.05 are claimed, any false claim at all happens in at most 5 %
-    of cases, however many of the tests have nothing to find and however they depend on each other.
+    Whatever the tests have to do with each other, the chance that a true hypothesis has an adjusted
+    p-value of `LEVEL` or less is at most `LEVEL`, for all of them together.
+
+    Args:
+        p_values: Test -> p-value, in [0, 1].
     """
-    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
-    adjusted = [0.0] * len(p_values)
+    adjusted: dict[Test, float] = {}
     highest = 0.0
-    for rank, index in enumerate(order):
-        highest = max(highest, min(1.0, (len(order) - rank) * p_values[index]))
-        adjusted[index] = highest
-    return adjusted
+    for rank, name in enumerate(sorted(p_values, key=lambda name: p_values[name])):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[name]))
+        adjusted[name] = highest
+    return {name: adjusted[name] for name in p_values}

@@ -1,0 +1,31 @@
+"""`tritune run` as a work pool runs it: see prefect.yaml."""
+
+from pathlib import Path
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Cancelled, Completed, Failed
+
+from flows.cli import project_root
+from flows.sources import check_sources, stale_sources
+from flows.subflow import CancelledRun, bring_all_up_to_date
+from flows.workspace import only_run
+from tritune.errors import InputError
+from tritune.pipeline.reproduce import StageFailed
+from tritune.settings.project import read_project
+
+
+@flow(name="run")  # type: ignore[untyped-decorator]
+def run() -> State:
+    """Bring every stage of the project in the working directory up to date, and register the model."""
+    root = project_root(Path.cwd())
+    try:
+        with only_run(root):
+            project = read_project(root / "params.yaml")
+            forced = stale_sources(project, root=root)
+            check_sources(project, root=root)
+            return Completed(message=bring_all_up_to_date(root, forced=forced).message)
+    except (InputError, StageFailed) as error:
+        return Failed(message=str(error))
+    except CancelledRun:
+        return Cancelled(message="cancelled; stages that were done are kept")

@@ -1,0 +1,44 @@
+"""`tritune retrain`: one retraining now, as a schedule would start it."""
+
+import sys
+from pathlib import Path
+
+from tritune.errors import InputError
+from tritune.pipeline.opening import check_dvc_folder
+from tritune.pipeline.registry import artifact_name
+from tritune.settings.project import read_project
+
+
+def retrain_now() -> int:
+    """Retrain, print the decision and return the exit code.
+
+    Raises:
+        InputError: Another retraining is going on, or this is no project that could be retrained.
+    """
+    from flows.home import prepare_environment
+    from flows.own_server import end_server_with_run
+    from flows.workspace import only_retraining
+
+    root = Path.cwd()
+    check_dvc_folder(root)
+    read_project(root / "params.yaml")
+    artifact_name(root)
+    with only_retraining(root):
+        pass  # told before Prefect loads; the flow itself holds the lock
+    prepare_environment(root)
+    end_server_with_run()
+    from flows.decision import REFUSED
+    from flows.retrain import retrain
+
+    state = retrain(return_state=True)
+    if isinstance(error := state.result(raise_on_failure=False), InputError):
+        raise error
+    if state.is_completed():
+        print(f"{_words(str(state.name))}: {state.message}", flush=True)
+        return 0
+    print(f"error: {state.message}", file=sys.stderr)
+    return 2 if state.name == REFUSED else 1
+
+
+def _words(name: str) -> str:
+    return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name).strip()

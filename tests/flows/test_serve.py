@@ -1,0 +1,99 @@
+"""Schedules: what `tritune serve` and prefect.yaml ask of Prefect, in Prefect's own words."""
+
+# Fixtures are imported by name, and tests ask for them by name.
+# ruff: noqa: F401, F811
+
+import json
+import signal
+import sys
+import urllib.request
+import zoneinfo
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "toy"))
+
+from registry_fixtures import project, quiet_home, trained
+from registry_project import Project
+from toy_project import wait_until
+
+from flows import serve
+from flows.cli import main
+from flows.serve import local_timezone, nightly
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_schedule_that_can_t_be_read_is_refused_before_anything_starts(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(project.folder)
+    monkeypatch.setattr(serve, "prepare_environment", lambda _root: None)
+    assert main(["serve", "--cron", "3 o'clock"]) == 2
+    assert capsys.readouterr().err == (
+        'error: --cron: "3 o\'clock" is no schedule; give five fields (minute, hour, day, month, weekday), '
+        'for example "0 3 * * *" for every night at 3\n'
+    )
+
+
+def test_a_night_that_comes_due_while_another_runs_is_skipped():
+    deployment = nightly("0 3 * * *")
+    assert (deployment.flow_name, deployment.name) == ("retrain", "nightly")
+    assert deployment.entrypoint == "flows.retrain.retrain"
+    (schedule,) = deployment.schedules
+    assert (schedule.schedule.cron, schedule.schedule.timezone) == ("0 3 * * *", local_timezone())
+    assert deployment.concurrency_limit == 1
+    assert deployment.concurrency_options.collision_strategy.value == "CANCEL_NEW"
+
+
+def test_the_time_zone_is_the_machine_s(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TZ", "Europe/Rome")
+    assert local_timezone() == "Europe/Rome"
+    monkeypatch.setenv("TZ", "nonsense")
+    assert local_timezone() == "UTC"
+    monkeypatch.delenv("TZ")
+    assert local_timezone() in zoneinfo.available_timezones()
+
+
+def test_prefect_loads_the_deployments_for_work_pools(monkeypatch: pytest.MonkeyPatch):
+    from prefect.cli.deploy._models import DeploymentConfig, PrefectYamlModel
+    from prefect.flows import load_flow_from_entrypoint
+
+    content = YAML(typ="safe").load((ROOT / "prefect.yaml").read_text())
+    loaded = PrefectYamlModel.model_validate(content)
+    monkeypatch.chdir(ROOT)
+    flows = {one.name: load_flow_from_entrypoint(one.entrypoint).name for one in loaded.deployments}
+    assert flows == {"finetune": "run", "retrain": "retrain"}
+    for given, one in zip(content["deployments"], loaded.deployments, strict=True):
+        # Prefect ignores a key that it does not know.
+        assert set(given) <= set(DeploymentConfig.model_fields)
+        assert one.work_pool.name == "tritune"
+        assert (one.concurrency_limit.limit, one.concurrency_limit.collision_strategy) == (1, "CANCEL_NEW")
+    (schedule,) = loaded.deployments[1].schedules
+    assert schedule.cron == "0 3 * * *"
+
+
+@pytest.mark.slow
+def test_serve_runs_the_night_that_is_due_and_ends_with_ctrl_c(toy):
+    with (toy.folder / "dvc.yaml").open("a") as file:
+        file.write("artifacts:\n  classifier: {path: models/selected, type: model}\n")
+    served = toy.start(sys.executable, "-m", "flows", "serve", "--cron", "* * * * *", PYTHONUNBUFFERED="1")
+
+    def ended() -> list[str]:
+        request = urllib.request.Request(
+            f"{toy.environment['PREFECT_API_URL']}/flow_runs/filter",
+            data=json.dumps({"flows": {"name": {"any_": ["retrain"]}}}).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return [run["state_name"] for run in json.load(response) if run["end_time"]]
+
+    wait_until(lambda: served.poll() is not None or ended(), seconds=500)
+    # The toy has no stage that writes models/selected.
+    assert "Refused" in ended()
+    served.send_signal(signal.SIGINT)
+    assert "retraining by the schedule '* * * * *'" in served.communicate(timeout=120)[0]
+    decisions = toy.call("git", "log", "--format=%s", "refs/tritune/decisions")[1]
+    assert "failed: dvc.yaml: no stage has models/selected among its outs" in decisions

@@ -1,0 +1,1 @@
+"""New data against the champion's: are they sound, and do they differ?"""

@@ -1,0 +1,206 @@
+"""How new rows differ from the champion's: labels, lengths, words, meaning. Each tested, together by Holm.
+
+Rows that both have would make any two samples alike, and tests want independent samples: rows are compared
+that only one side has with those of the other side.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from tritune.drift.ingested import Example, Ingested
+from tritune.drift.two_samples import counts_p, lengths_p, vectors_p
+from tritune.statistics.holm import LEVEL, holm
+from tritune.words import words_of
+
+FEWEST = 20
+"""Rows of each side without which nothing is tested."""
+
+MOST = 1000
+"""Rows of each side that are looked at, those with the lowest hashes."""
+
+MOST_WORDS = 2000
+SEED = 7
+
+Embed = Callable[[Sequence[str]], np.ndarray]
+"""From texts to [texts, width] vectors."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One kind of drift."""
+
+    kind: str
+    size: float
+    """How large the difference is, in the unit that `unit` says."""
+
+    unit: str
+    p: float
+    """Adjusted for all checks together."""
+
+    drift: bool
+
+
+@dataclass(frozen=True)
+class DriftReport:
+    """New rows beside the champion's."""
+
+    added: int
+    """Rows that the champion's data lack."""
+
+    removed: int
+    """Rows of the champion's data that are gone."""
+
+    new_labels: Sequence[str]
+    checks: Sequence[Check]
+    """Empty where a side has too few rows to test."""
+
+    @property
+    def drift(self) -> bool:
+        return bool(self.new_labels) or any(check.drift for check in self.checks)
+
+    @property
+    def calls_for_training(self) -> bool:
+        """The rule: there are rows that the champion's data lack, or those that are left differ from them."""
+        return self.added > 0 or self.drift
+
+    @property
+    def sentence(self) -> str:
+        """What there is to say in a few words."""
+        parts = [f"{self.added} new rows" if self.added else "no new row"]
+        if self.removed:
+            parts.append(f"{self.removed} gone")
+        if self.new_labels:
+            parts.append(
+                f"new classes: {', '.join(self.new_labels[:3])}{' ...' * (len(self.new_labels) > 3)}"
+            )
+        drifted = [f"{check.kind} ({check.size:.3f} {check.unit})" for check in self.checks if check.drift]
+        if drifted:
+            parts.append(f"drift in {', '.join(drifted)}")
+        elif self.checks:
+            parts.append("no drift")
+        else:
+            parts.append(f"too few to test for drift (fewer than {FEWEST})")
+        return ", ".join(parts)
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "drift": self.drift, "sentence": self.sentence}
+
+
+def report_from_json(content: Mapping[str, Any]) -> DriftReport:
+    """Return what `as_json` gave."""
+    checks = [Check(**check) for check in content["checks"]]
+    return DriftReport(content["added"], content["removed"], content["new_labels"], checks)
+
+
+def drift_report(champion: Ingested, new: Ingested, *, embed: Embed | None) -> DriftReport:
+    """Return how the data differ.
+
+    New rows are compared with all of the champion's; where there are none, the rows that are gone with those
+    that are left.
+
+    Args:
+        embed: Gives a text's meaning as a vector, by the base model; None: this check is left out.
+    """
+    added, removed = _without(new, champion), _without(champion, new)
+    first, second = (champion.examples, added) if added else (_common(champion, new), removed)
+    new_labels = [label for label in new.labels if label not in set(champion.labels)]
+    checks: list[Check] = []
+    if min(len(first), len(second)) >= FEWEST:
+        checks = compare(_sampled(first), _sampled(second), embed=embed)
+    return DriftReport(len(added), len(removed), new_labels, checks)
+
+
+def compare(first: Sequence[Example], second: Sequence[Example], *, embed: Embed | None) -> list[Check]:
+    """Return every check of two samples; the chance of any drift where there is none is at most `LEVEL`."""
+    found: dict[str, tuple[float, str, float]] = {}
+    labels = [_counted([one.labels for one in side]) for side in (first, second)]
+    if labels[0] or labels[1]:
+        matrices = _matrices([[one.labels for one in side] for side in (first, second)], most=None)
+        size = _total_variation(*labels)
+        found["labels"] = (size, "total variation", counts_p(*matrices, seed=SEED))
+    lengths = [np.array([len(one.text) for one in side]) for side in (first, second)]
+    distance, p = lengths_p(*lengths)
+    found["lengths"] = (distance, "Kolmogorov-Smirnov distance", p)
+    words = [[_distinct_words(one.text) for one in side] for side in (first, second)]
+    known = {word for text in words[0] for word in text}
+    theirs = [word for text in words[1] for word in text]
+    unknown = sum(word not in known for word in theirs) / max(len(theirs), 1)
+    p = counts_p(*_matrices(words, most=MOST_WORDS), seed=SEED)
+    found["vocabulary"] = (unknown, "of the words unseen", p)
+    if embed is not None:
+        vectors = [embed([one.text for one in side]) for side in (first, second)]
+        found["embeddings"] = (
+            _mean_shift(*vectors),
+            "standard deviations between the means",
+            vectors_p(*vectors, seed=SEED),
+        )
+    adjusted = holm({kind: p for kind, (_, _, p) in found.items()})
+    return [
+        Check(kind, size, unit, adjusted[kind], adjusted[kind] <= LEVEL)
+        for kind, (size, unit, _) in found.items()
+    ]
+
+
+def _without(data: Ingested, other: Ingested) -> list[Example]:
+    """Return the rows that `other` lacks; one that is there twice and there once counts once."""
+    left = Counter(other.examples)
+    found = []
+    for one in data.examples:
+        if left[one]:
+            left[one] -= 1
+        else:
+            found.append(one)
+    return found
+
+
+def _common(data: Ingested, other: Ingested) -> list[Example]:
+    both = Counter(data.examples) & Counter(other.examples)
+    return list(both.elements())
+
+
+def _distinct_words(text: str) -> list[str]:
+    return sorted({word.text.lower() for word in words_of(text)})
+
+
+def _sampled(examples: Sequence[Example]) -> list[Example]:
+    return sorted(examples, key=_hash)[:MOST]
+
+
+def _hash(one: Example) -> bytes:
+    return hashlib.sha256("\0".join((one.text, *one.labels)).encode()).digest()
+
+
+def _matrices(sides: Sequence[Sequence[Sequence[str]]], *, most: int | None) -> list[sparse.csr_matrix]:
+    """Return for each side [rows, names] how often each name occurs; the most frequent names of both."""
+    common = _counted([*sides[0], *sides[1]]).most_common(most)
+    names = {name: column for column, (name, _) in enumerate(common)}
+    found = []
+    for side in sides:
+        cells = Counter((row, names[name]) for row, own in enumerate(side) for name in own if name in names)
+        places = np.array(list(cells), dtype=np.int64).reshape(-1, 2)
+        values = np.array(list(cells.values()), dtype=np.float32)
+        found.append(sparse.csr_matrix((values, (places[:, 0], places[:, 1])), shape=(len(side), len(names))))
+    return found
+
+
+def _counted(rows: Sequence[Sequence[str]]) -> Counter[str]:
+    return Counter(name for row in rows for name in row)
+
+
+def _total_variation(first: Mapping[str, int], second: Mapping[str, int]) -> float:
+    """Return half the sum of the differences between two distributions, in [0, 1]."""
+    sums = max(sum(first.values()), 1), max(sum(second.values()), 1)
+    names = {*first, *second}
+    return sum(abs(first.get(n, 0) / sums[0] - second.get(n, 0) / sums[1]) for n in names) / 2
+
+
+def _mean_shift(first: np.ndarray, second: np.ndarray) -> float:
+    spread = np.sqrt((first.var(axis=0) + second.var(axis=0)) / 2)
+    shift = np.abs(first.mean(axis=0) - second.mean(axis=0))
+    return float(np.mean(np.divide(shift, spread, out=np.zeros_like(shift), where=spread > 0)))

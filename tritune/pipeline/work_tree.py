@@ -1,0 +1,94 @@
+"""A git work tree of a retraining's own: nobody edits its inputs, and the user's files stay as they are.
+
+It lies inside `.dvc/tmp`, shares DVC's cache with the project, takes turns with it on the machine's places
+for trainings, and holds the project as it lay in the user's folder at the beginning, committed or not.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+from tritune.address import HUB, PACKAGE
+from tritune.errors import InputError
+from tritune.pipeline.git import git, try_git
+from tritune.pipeline.guard import WORK
+from tritune.pipeline.opening import open_repository
+from tritune.pipeline.registered_version import MODEL
+from tritune.pipeline.snapshot import freeze
+from tritune.settings.project import Project, read_project
+
+FOLDER = WORK / "retrain"
+TREE = FOLDER / "project"
+
+SHARED = ("slots", "memos")
+"""Below `WORK`: places for trainings, and what the frozen layers gave."""
+
+
+def open_work_tree(root: Path) -> Path:
+    """Return the folder of a fresh work tree. `close_work_tree` takes it away.
+
+    Raises:
+        InputError: The pipeline or the parameters can't be read, or git can't make it.
+    """
+    tree = root / TREE
+    project = read_project(root / "params.yaml")
+    commit = freeze(root, output=MODEL, message="The project at the beginning of a retraining")
+    git(root, "worktree", "add", "--quiet", "--force", "--detach", str(tree), commit)
+    _share_cache(root, tree)
+    for name in SHARED:
+        _link(root / WORK / name, tree / WORK / name)
+    # A killed training goes on in the next work tree.
+    _link(root / FOLDER / "scratch", tree / WORK / "scratch")
+    _link_sources(project, root, tree)
+    return tree
+
+
+def close_work_tree(root: Path) -> None:
+    """Take the work tree away, whole or half made; nothing happens where there is none."""
+    tree = root / TREE
+    try_git(root, "worktree", "remove", "--force", "--force", str(tree))
+    shutil.rmtree(tree, ignore_errors=True)
+
+
+def _share_cache(root: Path, tree: Path) -> None:
+    from dvc.config import Config
+
+    local = root / ".dvc/config.local"
+    if local.is_file():
+        shutil.copyfile(local, tree / ".dvc/config.local")
+    with open_repository(root) as repo:
+        cache = repo.cache.local_cache_dir
+    with Config(str(tree / ".dvc"), validate=False).edit("local") as settings:
+        settings.setdefault("cache", {})["dir"] = cache
+
+
+def _link(target: Path, link: Path) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(target.resolve(), target_is_directory=True)
+
+
+def _link_sources(project: Project, root: Path, tree: Path) -> None:
+    """Have data and base model that lie in the project found at the same place, as they are now."""
+    for key, source in (
+        ("data.source", project.data.source),
+        ("model.source", project.model.source),
+        ("model.decoder", project.model.decoder),
+    ):
+        if source is None or source.startswith((HUB, PACKAGE)) or Path(source).expanduser().is_absolute():
+            continue
+        place = Path(os.path.normpath(source))
+        if place.parts[:1] == ("..",) or not place.name:
+            raise InputError(
+                f"{key}: {source!r} leads out of the project, and a retraining works in a folder of its own; "
+                "write the whole path, beginning with /"
+            )
+        if not (root / place).exists():
+            continue  # the stage that reads it says so
+        link = tree / place
+        if link.is_dir() and not link.is_symlink():
+            shutil.rmtree(link)
+        else:
+            link.unlink(missing_ok=True)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to((root / place).resolve())
