@@ -180,11 +180,16 @@ def _resolve(
         learning = sum(
             layer.runs for layer in anatomy.layers if not all(rates[t.name].frozen for t in layer.tensors)
         )
-        rate_of = partial(default_rate, width=anatomy.width, layers=layers, new_head=new_head)
+        every_token = anatomy.architecture.endswith(("ForTokenClassification", "ForQuestionAnswering"))
+        rate_of = partial(
+            default_rate, width=anatomy.width, layers=layers, new_head=new_head, every_token=every_token
+        )
         few = isinstance(settings, NormsAndBiasesSettings | LoraSettings)
         lr = rate_of(layers_learning=learning, few_of_each=few)
         head = "a new head" if new_head else "a head that is not new"
         reason = f"width {anatomy.width}, {learning} of {layers} layers learning, {head}"
+        if every_token:
+            reason += " that answers for every token"
         if few:
             reason += ", few numbers of each layer"
         decay = getattr(settings, "decay", None)

@@ -9,6 +9,9 @@ What it rests on:
   Measured on Banking77 with MiniLM-L6, 4 of 6 layers frozen: 0.784 accuracy at 1e-4, 0.927 at 1e-3.
 - Layers that learn bear only so much: in a deep model the frozen share alone would ask for ten times the rate
   and more, at which the last pretrained layers forget before the head has learnt.
+- A new head that answers for every token of a row (entities, spans): half. With MiniLM-L6 on WNUT-17, batches
+  of 16, the validation entity F1 of one seed is 0.58 at 2e-4, 0.51 at 4e-4, 0.44 at 6e-4, and nothing is
+  learnt at 8e-4.
 - The fewer numbers of each layer learn, the larger their steps: ten times. Ben Zaken et al. 2022 (BitFit)
   search 1e-4 to 1e-3 for biases and 1e-5 to 5e-5 for all parameters; low-rank adapters of RoBERTa-base are
   trained at 4e-4 to 5e-4 (Hu et al. 2021, https://arxiv.org/abs/2106.09685, table 9). Not measured here.
@@ -32,7 +35,13 @@ FACTOR_FOR_FEW = 10.0
 
 
 def default_rate(
-    *, width: int, layers: int, layers_learning: int, new_head: bool, few_of_each: bool = False
+    *,
+    width: int,
+    layers: int,
+    layers_learning: int,
+    new_head: bool,
+    few_of_each: bool = False,
+    every_token: bool = False,
 ) -> float:
     """Return a peak learning rate for AdamW, rounded to two digits, in [1e-5, 1e-2].
 
@@ -42,6 +51,7 @@ def default_rate(
         layers_learning: How many of them learn, 0 to `layers`. 0: a head on a frozen body.
         new_head: Whether the head is newly initialised.
         few_of_each: Whether only few numbers of each learning layer learn.
+        every_token: Whether the head answers for every token of a row.
     """
     rate = min(MOST_FOR_WIDTH, RATE_AT_WIDTH * (WIDTH / width) ** WIDTH_EXPONENT)
     rate = max(LOWEST, rate)
@@ -49,7 +59,7 @@ def default_rate(
         # One is added for the head itself, so that a frozen body gives a finite rate.
         factor = ((layers + 1) / (layers_learning + 1)) ** FROZEN_EXPONENT
         rate *= min(factor, MOST_FOR_FROZEN if layers_learning else MOST_FOR_HEAD_ALONE)
-    else:
+    if every_token or not new_head:
         rate /= 2
     if few_of_each:
         rate *= FACTOR_FOR_FEW

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tritune.errors import InputError
 from tritune.plan.compile import compile_plan
+from tritune.plan.make import make_plan
 from tritune.plan.rate import Rate
 from tritune.plan.tuning_plan import Phase, TuningPlan
 from tritune.settings.method import FullSettings
@@ -246,6 +247,19 @@ def test_an_automatic_rate_says_what_it_rests_on(compiled, kind, more, sentence)
     plan = compiled(kind, **more)
     assert plan.notes[0] == f"{sentence}; set lr to choose your own"
     assert plan.groups[-1].lr == float(sentence.split()[3])
+
+
+def test_a_head_that_answers_for_every_token_gets_half_the_rate_and_the_plan_says_so():
+    from transformers import BertConfig, BertForTokenClassification
+
+    sizes = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 32}
+    model = BertForTokenClassification(BertConfig(**sizes, vocab_size=50, num_labels=3))
+    new = ["classifier.weight", "classifier.bias"]
+    plan = make_plan(model, FullSettings(kind="full"), new_tensors=new, key="method.full")
+    assert plan.notes[0] == (
+        "lr: auto gave 2.5e-04 from width 16, 3 of 3 layers learning, a new head that answers for every "
+        "token; set lr to choose your own"
+    )
 
 
 def test_a_rate_of_ones_own_needs_no_note(compiled):

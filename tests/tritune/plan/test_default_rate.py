@@ -54,6 +54,11 @@ def test_a_head_that_is_not_new_gets_half():
     assert rate(576, 30, 4, new_head=False) == rate(576, 30, new_head=False) == 5.9e-5
 
 
+def test_a_head_that_answers_for_every_token_gets_half():
+    full = {"width": 384, "layers": 6, "layers_learning": 6, "new_head": True}
+    assert default_rate(**full, every_token=True) == pytest.approx(default_rate(**full) / 2)
+
+
 def test_a_head_on_a_frozen_body_gets_ten_to_a_hundred_times_the_rate():
     for width, layers in ((384, 6), (768, 6), (768, 12), (1024, 24), (576, 30)):
         assert 10 <= rate(width, layers, 0) / rate(width, layers) <= 100
