@@ -106,13 +106,15 @@ BEFORE_ANY_STAGE = {
     ),
     "no seeds": (params("", seeds=[]), "seeds: must not be empty"),
     "another torch than recorded": (
-        lambda c: (c.folder / "versions.yaml").write_text("torch: 1.0\ntransformers: 1.0\ntokenizers: 1.0\n"),
+        lambda c: (c.folder / "versions.yaml").write_text(
+            "torch: 1.0\npeft: 1.0\ntransformers: 1.0\ntokenizers: 1.0\n"
+        ),
         "versions.yaml names torch 1.0",
     ),
     "wrong type": (params("train", epochs="three"), "train.epochs: must be a whole number (got 'three')"),
     "typo": (params("train", lerning_rate=1), "train.lerning_rate: unknown key"),
     "unknown method": (params("", methods=["ful"]), "methods: ful is not defined under `method`"),
-    "unknown kind": (params("method", full={"kind": "lora"}), "method.full.kind: must be full or partial"),
+    "unknown kind": (params("method", full={"kind": "prefix"}), "method.full.kind: must be full"),
     "out of range": (
         params("method", adaptive={"kind": "adaptive", "decay": 2}),
         "method.adaptive.decay: must be above 0 and at most 1 (got 2)",

@@ -19,6 +19,7 @@ from flows.cli import main
 @pytest.fixture
 def here(registered: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     (registered.folder / "versions.yaml").write_text("# of no package\n{}\n")
+    (registered.folder / "constraints.txt").write_text("")
     monkeypatch.chdir(registered.folder)
     monkeypatch.setenv("PREFECT_HOME", str(registered.folder / ".prefect"))
     monkeypatch.delenv("PREFECT_API_URL", raising=False)

@@ -62,7 +62,8 @@ def test_lineage_names_the_choice_and_the_hash_of_every_file():
     assert (lineage["method"], lineage["seed"]) == ("partial", 13)
     assert lineage["reason"].startswith("partial ships")
     assert lineage["files_sha256"]["model.safetensors"] == hashlib.sha256(b"partial").hexdigest()
-    assert set(lineage["files_sha256"]) == {"config.json", "model.safetensors", "extra/words.txt"}
+    shipped = {"config.json", "decided.json", "model.safetensors", "extra/words.txt"}
+    assert set(lineage["files_sha256"]) == shipped
     assert lineage["trained_from"] == {"stage": "train@partial-13"}
     compared = Path("results/comparison.json").read_bytes()
     assert lineage["comparison_sha256"] == hashlib.sha256(compared).hexdigest()
@@ -102,7 +103,7 @@ def test_leftovers_of_an_earlier_attempt_do_not_ship():
 def test_two_runs_give_the_same_bytes():
     first, second = select(scratch="one"), select(scratch="two")
     names = sorted(path.relative_to(first) for path in first.rglob("*") if path.is_file())
-    assert len(names) == 5
+    assert len(names) == 6
     assert all((first / name).read_bytes() == (second / name).read_bytes() for name in names)
 
 

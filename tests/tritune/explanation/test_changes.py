@@ -50,7 +50,11 @@ def tuned(tiny_model):
     method = PartialSettings(kind="partial", freeze_layers=2, lr=1e-3)
     anatomy = take_apart(before)
     plan = compile_plan(
-        anatomy, rates(anatomy, method, key="method.half"), method, new_tensors=(), key="method.half"
+        anatomy,
+        rates(anatomy, method, new_tensors=(), key="method.half"),
+        method,
+        new_tensors=(),
+        key="method.half",
     )
     torch.manual_seed(1)
     for group in plan.groups:
