@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
 
-from tritune.evidence import Evidence, difference_content
+from tritune.evidence import FEWEST_SEEDS, Evidence, difference_content
 from tritune.metrics.catalogue import METRICS, advantage, metric_title
 from tritune.settings.decide import CompareSettings
 from tritune.verdict import Decision, judged
@@ -74,7 +74,7 @@ def choose(methods: Sequence[Method], settings: CompareSettings, evidence: Evide
 
     Equal scores (rule `best`) and all methods that are not shown to be worse than the best (rule
     `cheapest_not_worse`) are ranked by trained compute, then by trainable parameters, then by their order.
-    A single seed can show nothing: then it is the methods within the margin that are ranked. Of the chosen
+    One or two seeds can show nothing: then it is the methods within the margin that are ranked. Of the chosen
     method the seed with the best validation score ships; the first one in a tie.
 
     Args:
@@ -101,9 +101,13 @@ def _stays(method: Method, best: Method, settings: CompareSettings, evidence: Ev
     behind = advantage(settings.metric, best.mean(settings.metric), method.mean(settings.metric))
     if settings.rule == "best":
         return behind <= 0
-    if len(method.trainings) == 1:
+    if len(method.trainings) < FEWEST_SEEDS:
         return behind <= settings.margin + ROUNDING
-    return not evidence.shown_worse(method.name, best.name)
+    if evidence.shown_worse(method.name, best.name):
+        return False
+    ends = evidence.between(method.name, best.name).of(method.name).interval()
+    # What lies beyond the margin with all of its interval does not ship on a correction for many tests.
+    return ends is None or ends[1] >= -settings.margin
 
 
 def compute_per_token(phases: Sequence[Mapping[str, Any]], *, epochs: int, run: int) -> float:
@@ -233,10 +237,10 @@ def _reason(
     if settings.rule == "best":
         ending = f"next ({second.name} {second.mean(metric):.4f})"
         return f"{chosen.name} ships: it has the {most} validation {name}, {score}{over}; {ending}."
-    kept = "within {:g} of it" if seeds == 1 else "not shown to be worse"
+    kept = "within {:g} of it" if seeds < FEWEST_SEEDS else "not shown to be worse"
     kept = kept.format(settings.margin)
     if len(candidates) == 1:
-        ending = f"no other is {kept}" if seeds == 1 else "all others are shown to be worse"
+        ending = f"no other is {kept}" if seeds < FEWEST_SEEDS else "all others are worse with 95% confidence"
         return (
             f"{chosen.name} ships: it has the {most} validation {name}, {score}{over}; "
             f"{ending} ({second.name} {second.mean(metric):.4f})."
@@ -246,7 +250,7 @@ def _reason(
             f"{chosen.name} ships: it has the {most} validation {name}, {score}{over}, and of the methods "
             f"{kept} (also {among}) it took {_least(candidates, chosen)}."
         )
-    kept = f"within {settings.margin:g} of" if seeds == 1 else "not shown to be worse than"
+    kept = f"within {settings.margin:g} of" if seeds < FEWEST_SEEDS else "not shown to be worse than"
     return (
         f"{chosen.name} ships: its validation {name} of {score}{over} is {kept} the "
         f"best ({best.name}, {best.mean(metric):.4f}), and of the methods that are it took "

@@ -16,6 +16,9 @@ from tritune.statistics.estimate import Estimate, estimate
 from tritune.statistics.holm import LEVEL, holm
 from tritune.statistics.resample import resampled_scores
 
+FEWEST_SEEDS = 3
+"""With one, luck can't be told; with two, its spread is hardly known."""
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -44,8 +47,10 @@ class Difference:
 
     @property
     def claimed(self) -> bool:
-        """Whether the two are shown to differ."""
-        return self.p_adjusted is not None and self.p_adjusted <= LEVEL
+        """Whether the two are shown to differ; fewer than `FEWEST_SEEDS` seeds show nothing."""
+        return (
+            self.p_adjusted is not None and self.p_adjusted <= LEVEL and self.advantage.seeds >= FEWEST_SEEDS
+        )
 
 
 @dataclass(frozen=True)

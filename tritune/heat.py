@@ -47,7 +47,7 @@ def heats(changes: Mapping[str, Sequence[Mapping[str, Any]]]) -> tuple[list[Heat
         _heat(
             "How alike representations stayed",
             "Linear CKA between base and tuned model on tokens of validation rows: 1 is the same up to "
-            "rotation and scale.",
+            "rotation and scale. From a small sample it is too high: compare methods by it, not models.",
             {method: [one["alike"] for one in seeds] for method, seeds in changes.items()},
             form=lambda value: "1" if value == 1 else f"{value:.3f}",
             shaded=lambda value: 1 - value,

@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from tritune.evidence import Evidence
+from tritune.evidence import FEWEST_SEEDS, Evidence
 from tritune.statistics.estimate import Estimate
-from tritune.statistics.holm import LEVEL
-from tritune.statistics.needed import examples_needed, seeds_needed
+from tritune.statistics.needed import MOST_SEEDS, examples_needed, seeds_needed
 
-Decision = Literal["only", "better", "as_good", "undecided", "one_seed"]
+Decision = Literal["only", "better", "as_good", "undecided", "few_seeds"]
 """only: nothing to compare with. better: every other method is shown to be worse. as_good: the strongest
-rival is at most `margin` better. undecided: neither is shown. one_seed: how much is luck can't be told."""
+rival is at most `margin` better. undecided: neither is shown. few_seeds: how much is luck can't be told."""
 
 
 @dataclass(frozen=True)
@@ -34,16 +33,20 @@ def judged(chosen: str, rival: str | None, margin: float, evidence: Evidence) ->
         return Verdict("only", "")
     difference = evidence.between(chosen, rival)
     ahead = difference.of(chosen)
-    if ahead.seeds == 1:
+    if ahead.seeds < FEWEST_SEEDS:
+        few = {1: "One seed", 2: "Two seeds"}[ahead.seeds]
         return Verdict(
-            "one_seed", "One seed can't tell the methods from luck: list three or more under `seeds`."
+            "few_seeds", f"{few} can't tell the methods from luck: list three or more under `seeds`."
         )
     others = [name for name in evidence.means if name != chosen]
     if all(evidence.shown_worse(name, chosen) for name in others):
         return Verdict("better", "")
     ends = ahead.interval()
-    if ends is None:  # seeds beyond one always tell something
-        raise ValueError("a difference of several seeds has an interval")
+    if ends is None:
+        return Verdict(
+            "undecided",
+            "Undecided: all seeds and examples differ by the same, which is too few to tell from.",
+        )
     if ends[0] >= -margin:
         return Verdict("as_good", f"With 95% confidence {rival} is at most {max(-ends[0], 0):.4f} better.")
     worse = "worse" if ends[1] > 0 else "better"
@@ -64,10 +67,11 @@ def _wanted(ahead: Estimate, margin: float, level: float) -> str:
     if seeds is not None:
         more = seeds - ahead.seeds
         return f"about {more} more seed{'' if more == 1 else 's'} would tell"
-    examples = examples_needed(ahead, target=target, level=LEVEL)
-    if examples is None or ahead.examples is None:
-        return "no number of seeds that could be run would tell"
+    needed = examples_needed(ahead, target=target, level=level)
+    if needed is None:
+        return f"not even {MOST_SEEDS} seeds would tell"
+    examples, seeds = needed
     return (
-        f"more seeds alone would not tell on {ahead.examples:,} validation rows, about "
-        f"{max(examples, ahead.examples):,} rows would"
+        f"more seeds alone would not tell on {ahead.examples:,} validation rows; about {examples:,} rows "
+        f"with {seeds} seeds would"
     )

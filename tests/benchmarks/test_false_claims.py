@@ -21,10 +21,10 @@ def test_one_method_under_three_names_is_rarely_said_to_differ():
 
 
 def test_names_that_do_differ_are_found_out():
-    """Half of the seeds answer all wrong: groups of two are often far apart, and seeds within them not."""
+    """Half of the seeds answer all wrong: now and then a group has only these, and another none."""
     good = trainings(6)
     bad = [mean_parts(range(200), np.zeros(200)) for _ in range(6)]
-    assert claimed([*good, *bad], "accuracy", seeds=2, draws=30) > 0.1
+    assert claimed([*good, *bad], "accuracy", seeds=3, draws=60) > 0.02
 
 
 def test_the_page_tells_the_rates():

@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -50,6 +53,7 @@ def holds_together(folder: Path, task: str, *, labels: int, objective: str) -> d
     return content["scores"]
 
 
+ROOT = Path(__file__).parents[2]
 SAMPLES = {"card lost": "card", "transfer late": "transfer", "丢了卡片": "card", "转账太慢": "transfer"}
 TEXTS = [{"text": f"{text} {index}", "label": label} for index in range(9) for text, label in SAMPLES.items()]
 
@@ -94,6 +98,12 @@ def test_of_pairs_both_texts_count():
     folder = baseline("text_classification", {"train": train, "validation": train, "test": train}, ["x", "y"])
     scores = holds_together(folder, "text_classification", labels=2, objective="single_label")
     assert scores["validation"]["accuracy"] == 1.0
+
+
+def test_a_single_label_of_several_has_no_baseline():
+    rows = [{"text": "a", "label": ["x"]}, {"text": "b", "label": []}]
+    folder = baseline("text_classification", {"train": rows, "validation": rows, "test": rows}, ["x", "y"])
+    assert json.loads((folder / "baseline.json").read_text()) is None
 
 
 def test_a_single_class_has_no_baseline():
@@ -144,6 +154,47 @@ def test_the_sentence_with_the_rarest_common_words_answers():
     assert scores["test"] == {"answer_f1": 1.0, "exact_match": 1.0}
     # By the rules of version 2 the second question is wrong, as the baseline always answers.
     assert scores["validation"]["exact_match"] == 0.5
+
+
+def test_answers_do_not_depend_on_the_order_of_a_set(project):
+    """Sentences with the same words tie; sums in another order would break the tie otherwise each time."""
+
+    def named(question: int, places: range) -> str:
+        return " ".join(f"w{place}q{question}" for place in places)
+
+    rows = [
+        {
+            "question": f"{named(i, range(10))} {named(i, range(100, 120))}",
+            "context": " ".join(
+                f"{named(i, range(10))} {named(i, range(200, 200 + n))}." for n in range(0, 48, 6)
+            ),
+            "answers": ["fir"],
+        }
+        for i in range(150)
+    ]
+    train = [
+        {"question": "q", "context": " ".join(named(i, range(n, 10)) for i in range(150)), "answers": ["fir"]}
+        for n in range(10)
+    ]
+    baseline("question_answering", {"train": train, "validation": rows, "test": rows}, [])
+    code = (
+        "import hashlib; from pathlib import Path; "
+        "from tritune.task.question_answering.baseline import baseline; "
+        "said = baseline(Path('data/ingested')).predictions.column('predicted').to_pylist(); "
+        "print(hashlib.sha256(repr(said).encode()).hexdigest())"
+    )
+    hashes = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": str(seed), "PYTHONPATH": str(ROOT)},
+            cwd=project,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in range(3)
+    }
+    assert len(hashes) == 1
 
 
 def test_dialogue_has_none(capsys):

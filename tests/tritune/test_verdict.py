@@ -19,7 +19,7 @@ def test_a_single_method_has_no_verdict():
 
 def test_one_seed_tells_nothing():
     verdict = judged("chosen", "rival", 0.01, evidence(0.2, seeds=1))
-    assert verdict.decision == "one_seed"
+    assert verdict.decision == "few_seeds"
     assert verdict.words == "One seed can't tell the methods from luck: list three or more under `seeds`."
 
 
@@ -50,7 +50,24 @@ def test_undecided_for_want_of_rows_asks_for_rows():
     # 400 rows * 0.02^2 / ((0.01 / 2.8016)^2 / 2)
     assert verdict.words == (
         "Undecided: with 95% confidence rival is between 0.0493 better and 0.0293 worse; more seeds alone "
-        "would not tell on 400 validation rows, about 25,117 rows would."
+        "would not tell on 400 validation rows; about 25,117 rows with 5 seeds would."
+    )
+
+
+def test_rows_are_not_asked_for_where_the_seeds_are_the_noise():
+    words = judged("chosen", "rival", 0.001, evidence(-0.002, spread=0.03, examples=0.001)).words
+    assert words.endswith("; not even 50 seeds would tell.")
+
+
+def test_two_seeds_tell_nothing():
+    assert judged("chosen", "rival", 0.01, evidence(0.2, seeds=2)).decision == "few_seeds"
+
+
+def test_differences_without_any_spread_are_no_evidence():
+    verdict = judged("chosen", "rival", 0.01, evidence(0.1, spread=0.0))
+    assert verdict.decision == "undecided"
+    assert verdict.words == (
+        "Undecided: all seeds and examples differ by the same, which is too few to tell from."
     )
 
 

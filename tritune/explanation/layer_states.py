@@ -35,8 +35,9 @@ def layer_states(
 ) -> dict[str, torch.Tensor]:
     """Return what is picked of each height, lowest first: [n, width] float32 on the CPU.
 
-    Heights are `embeddings`, `layer.0` and so on, with `encoder.` or `decoder.` before it where both
-    are. What the last layer gives is taken after the norm above it, where transformers reports it so.
+    Heights are `embeddings`, `layer.0` and so on, with `encoder.` or `decoder.` before it where both are;
+    those with fewer places than tokens, of models that shorten their rows, are left out. What the last layer
+    gives is taken after the norm above it, where transformers reports it so.
 
     Args:
         model: On any device, in evaluation mode.
@@ -44,6 +45,9 @@ def layer_states(
         labelled_only: Whether only places with a label count; else all but padding.
     """
     found: dict[str, list[torch.Tensor]] = {}
+    # A decoder's logits are of the whole vocabulary, and nobody looks at them here.
+    writes = model.get_output_embeddings() is not None and not model.config.is_encoder_decoder
+    body = model.base_model if writes else model
     with torch.inference_mode():
         for start in range(0, len(rows), ROWS_AT_ONCE):
             batch = collate(table, rows[start : start + ROWS_AT_ONCE], pad_token_id=pad_token_id)
@@ -55,7 +59,7 @@ def layer_states(
             if hasattr(model, "prepare_decoder_input_ids_from_labels"):
                 inputs["decoder_input_ids"] = model.prepare_decoder_input_ids_from_labels(labels=batch.labels)
                 written = batch.labels != IGNORED
-            output = model(**inputs, output_hidden_states=True)
+            output = body(**inputs, output_hidden_states=True)
             for name, states, counted in _heights(output, read, written):
                 found.setdefault(name, []).append(pick(states, counted).float().cpu())
     return {name: torch.cat(parts) for name, parts in found.items()}
@@ -84,5 +88,8 @@ def _heights(
         ]
     )
     for prefix, heights, counted in stacks:
+        longest = counted.shape[1]
         for height, states in enumerate(heights):
-            yield f"{prefix}{f'layer.{height - 1}' if height else 'embeddings'}", states, counted
+            if states.shape[1] >= longest:  # block-sparse attention leaves its own padding at the end
+                name = f"{prefix}{f'layer.{height - 1}' if height else 'embeddings'}"
+                yield name, states[:, :longest], counted

@@ -28,5 +28,6 @@ def weight_drift(before: Any, after: Any) -> dict[str, float]:
                 old = first[tensor.name].double().cpu()
                 moved += float((last[tensor.name].double().cpu() - old).square().sum())
                 size += float(old.square().sum())
-            drift[part.name] = 0.0 if not moved else (moved / size) ** 0.5
+            if size or not moved:  # weights that were all 0 moved by no share of their size
+                drift[part.name] = (moved / size) ** 0.5 if moved else 0.0
     return drift

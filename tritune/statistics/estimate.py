@@ -43,8 +43,10 @@ class Estimate:
 
     @property
     def known(self) -> bool:
-        """Whether there is anything to estimate the error from."""
-        return self.variance_of_seeds is not None or self.examples is not None
+        """Whether there is anything to estimate the error from; few that all differ by the same are not."""
+        if self.variance_of_seeds is None and self.examples is None:
+            return False
+        return self.error > 0 or self.value == 0
 
     def reach(self, level: float) -> float:
         """Return how far from `value` the truth may lie; it lies further off in a share of at most `level`.

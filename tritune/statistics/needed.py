@@ -31,13 +31,16 @@ def seeds_needed(difference: Estimate, *, target: float, level: float) -> int | 
     return None
 
 
-def examples_needed(difference: Estimate, *, target: float, level: float) -> int | None:
-    """Return how many examples tell it if seeds take half of the allowed variance; None where unknown.
+def examples_needed(difference: Estimate, *, target: float, level: float) -> tuple[int, int] | None:
+    """Return how many examples tell it, and with how many seeds; each takes half of the allowed variance.
 
-    Arguments as above.
+    None where the examples' share is not known, the seeds alone need more than `MOST_SEEDS`, or the examples
+    that there are would do. Arguments as above.
     """
-    if difference.examples is None or difference.variance_of_examples == 0:
+    if difference.examples is None:
         return None
     distance = float(special.ndtri(POWER) - special.ndtri(level / 2))
     allowed = (target / distance) ** 2 / 2
-    return math.ceil(difference.examples * difference.variance_of_examples / allowed)
+    examples = math.ceil(difference.examples * difference.variance_of_examples / allowed)
+    seeds = max(difference.seeds, math.ceil((difference.variance_of_seeds or 0.0) / allowed))
+    return (examples, seeds) if seeds <= MOST_SEEDS and examples > difference.examples else None

@@ -31,3 +31,17 @@ def test_the_head_is_left_out(tiny_model):
     after = copy.deepcopy(before)
     after.classifier.weight.data.add_(1)
     assert set(weight_drift(before, after).values()) == {0.0}
+
+
+def test_a_part_whose_weights_were_all_0_has_no_share_to_tell(tiny_model):
+    before = tiny_model("bert")
+    before = copy.deepcopy(before)
+    (part,) = (part for part in take_apart(before).parts if part.name == "layer.0")
+    with torch.no_grad():
+        for tensor in part.tensors:
+            before.get_parameter(tensor.name).zero_()
+    after = copy.deepcopy(before)
+    with torch.no_grad():
+        after.get_parameter(part.tensors[0].name).add_(1.0)
+    assert "layer.0" not in weight_drift(before, after)
+    assert weight_drift(before, before)["layer.0"] == 0.0

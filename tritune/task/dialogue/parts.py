@@ -25,8 +25,14 @@ def parts(
     The turns of a dialogue have much in common, so they are drawn together. Arguments as in
     `tritune.task.text_classification.parts`.
     """
-    table = pq.read_table(evaluation / "predictions.parquet", filters=pc.equal(pc.field("split"), split))
-    if metric in ("perplexity", NEGATIVE_LOG_LIKELIHOOD):
+    likely = metric in ("perplexity", NEGATIVE_LOG_LIKELIHOOD)
+    columns = ["tokens", NEGATIVE_LOG_LIKELIHOOD] if likely else ["generated", "reference"]
+    table = pq.read_table(
+        evaluation / "predictions.parquet",
+        columns=["id", *columns],
+        filters=pc.equal(pc.field("split"), split),
+    )
+    if likely:
         tokens = table.column("tokens").to_numpy().astype(np.float64)
         losses = tokens * table.column(NEGATIVE_LOG_LIKELIHOOD).to_numpy()
         return _by_dialogue(table, losses, tokens, exponential=metric == "perplexity")

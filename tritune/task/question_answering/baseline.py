@@ -45,7 +45,8 @@ def baseline(ingested: Path) -> Baseline:
             asked = _words(question)
             sentences = [part for part in SENTENCE.split(context) if part and part.strip()] or [""]
             said.append(
-                max(sentences, key=lambda one: sum(rarity.get(w, unseen) for w in asked & _words(one)))
+                # fsum: words of a set come in another order in every process, and plain sums would differ.
+                max(sentences, key=lambda one: math.fsum(rarity.get(w, unseen) for w in asked & _words(one)))
             )
         each = [answer_score(a, gold, rules=rules) for a, gold in zip(said, rows["answers"], strict=True)]
         scores[split] = {

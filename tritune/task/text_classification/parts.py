@@ -29,12 +29,17 @@ def parts(evaluation: Path, metric: str, *, split: str, labels: int, objective: 
         split: validation or test.
         labels: How many the model knows.
     """
+    surely = metric in (NEGATIVE_LOG_LIKELIHOOD, "expected_calibration_error")
     table = pq.read_table(
-        evaluation / "predictions.parquet", filters=pc.equal(pc.field("split"), split)
+        evaluation / "predictions.parquet",
+        columns=["id", "label", "predicted", *(["probabilities"] if surely else [])],
+        filters=pc.equal(pc.field("split"), split),
     ).combine_chunks()
     ids = table.column("id").to_pylist()
-    probabilities = table.column("probabilities").combine_chunks().flatten().to_numpy()
-    probabilities = probabilities.reshape(len(ids), -1)
+    probabilities = np.zeros((len(ids), 0), dtype=np.float32)
+    if surely:
+        flat = table.column("probabilities").combine_chunks().flatten().to_numpy()
+        probabilities = flat.reshape(len(ids), -1)
     if objective == "multi_label":
         gold, predicted = (_members(table.column(name), labels=labels) for name in ("label", "predicted"))
         return _of_several(ids, gold, predicted, probabilities, metric=metric)
