@@ -85,10 +85,26 @@ def _link_sources(project: Project, root: Path, tree: Path) -> None:
             )
         if not (root / place).exists():
             continue  # the stage that reads it says so
-        link = tree / place
+        if _linked_above(place, root, tree):
+            continue
+        link = (tree / place).parent.resolve() / place.name
         if link.is_dir() and not link.is_symlink():
             shutil.rmtree(link)
         else:
             link.unlink(missing_ok=True)
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to((root / place).resolve())
+
+
+def _linked_above(place: Path, root: Path, tree: Path) -> bool:
+    """Tell whether a folder above `place` is a link out of the work tree; have it lead where the user's does.
+
+    What lies behind such a link is the user's own, and nothing there may be removed.
+    """
+    for above in reversed(place.parents):
+        link = tree / above
+        if link.is_symlink() and not link.resolve().is_relative_to(tree.resolve()):
+            link.unlink()
+            link.symlink_to((root / above).resolve())
+            return True
+    return False

@@ -26,6 +26,10 @@ def state(project: Project) -> tuple[str, ...]:
     return git("rev-parse", "HEAD"), git("ls-files", "--stage"), git("status", "--porcelain", "--ignored")
 
 
+def commit(project: Project) -> None:
+    project.git("-c", "user.name=Ada", "-c", "user.email=ada@example.org", "commit", "--quiet", "-m", "Add")
+
+
 def test_it_holds_what_is_not_committed_and_leaves_the_user_s_files_alone(project: Project):
     (project.folder / "params.yaml").write_text(PARAMS % "0.7")
     (project.folder / "notes.txt").write_text("mine")
@@ -51,6 +55,47 @@ def test_a_source_in_the_project_is_the_one_of_this_moment(project: Project):
     close_work_tree(project.folder)
     assert (project.folder / "rows.csv").is_file()
     assert (project.folder / "nowhere/config.json").is_file()
+
+
+@pytest.mark.parametrize(("source", "relative"), [("corpus/train", False), ("corpus/train/rows.csv", True)])
+def test_what_lies_behind_a_link_out_of_the_project_stays(project: Project, source: str, relative: bool):
+    outside = project.folder.parent / "outside"
+    (outside / "train").mkdir(parents=True)
+    (outside / "train/rows.csv").write_text("mine")
+    (project.folder / "corpus").symlink_to("../outside" if relative else outside)
+    project.git("add", "corpus")
+    commit(project)
+    project.set(data=f"{{source: {source}}}")
+    tree = open_work_tree(project.folder)
+    assert (tree / "corpus/train/rows.csv").read_text() == "mine"
+    close_work_tree(project.folder)
+    assert not any(path.is_symlink() for path in outside.rglob("*"))
+    assert (outside / "train/rows.csv").read_text() == "mine"
+
+
+def test_a_model_within_the_data_s_folder_stays(project: Project):
+    assets = project.folder / "assets"
+    (assets / "model").mkdir(parents=True)
+    (assets / "model/config.json").write_text("{}")
+    project.set(data="{source: assets}", model="{source: assets/model}")
+    tree = open_work_tree(project.folder)
+    assert (tree / "assets/model/config.json").read_text() == "{}"
+    close_work_tree(project.folder)
+    assert not (assets / "model").is_symlink()
+    assert (assets / "model/config.json").is_file()
+
+
+def test_a_source_behind_a_link_to_a_folder_that_git_lacks_is_found(project: Project):
+    (project.folder / "store").mkdir()
+    (project.folder / "store/rows.csv").write_text("mine")
+    (project.folder / "corpus").symlink_to("store")
+    project.git("add", "corpus")
+    commit(project)
+    project.set(data="{source: corpus/rows.csv}")
+    tree = open_work_tree(project.folder)
+    assert (tree / "corpus/rows.csv").read_text() == "mine"
+    close_work_tree(project.folder)
+    assert (project.folder / "store/rows.csv").read_text() == "mine"
 
 
 def test_it_restores_from_the_project_s_cache_what_was_made_there(project: Project):
