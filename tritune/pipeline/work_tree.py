@@ -46,8 +46,9 @@ def open_work_tree(root: Path) -> Path:
 def close_work_tree(root: Path) -> None:
     """Take the work tree away, whole or half made; nothing happens where there is none."""
     tree = root / TREE
-    try_git(root, "worktree", "remove", "--force", "--force", str(tree))
+    # The folder first: git refuses one that it did not finish, and forgets one that is not there.
     shutil.rmtree(tree, ignore_errors=True)
+    try_git(root, "worktree", "remove", "--force", "--force", str(tree))
 
 
 def _share_cache(root: Path, tree: Path) -> None:
@@ -55,7 +56,8 @@ def _share_cache(root: Path, tree: Path) -> None:
 
     local = root / ".dvc/config.local"
     if local.is_file():
-        shutil.copyfile(local, tree / ".dvc/config.local")
+        # With its mode: it may hold a remote's password.
+        shutil.copy(local, tree / ".dvc/config.local")
     with open_repository(root) as repo:
         cache = repo.cache.local_cache_dir
     with Config(str(tree / ".dvc"), validate=False).edit("local") as settings:

@@ -18,6 +18,7 @@ from registry_project import PARAMS, Project
 from tritune.errors import InputError
 from tritune.pipeline.changes import changes_since
 from tritune.pipeline.dag import read_stages
+from tritune.pipeline.rebuild import remove_tree
 from tritune.pipeline.work_tree import TREE, close_work_tree, open_work_tree
 
 
@@ -115,6 +116,28 @@ def test_what_a_kill_left_is_taken_away(project: Project):
     close_work_tree(project.folder)
     open_work_tree(project.folder)
     close_work_tree(project.folder)
+
+
+@pytest.mark.parametrize("remove", [close_work_tree, lambda root: remove_tree(root, root / TREE)])
+def test_a_kill_while_git_makes_the_work_tree_does_not_stop_the_next(project: Project, remove):
+    open_work_tree(project.folder)
+    (project.folder / TREE / ".git").unlink()
+    (known,) = (project.folder / ".git/worktrees").iterdir()
+    (known / "locked").write_text("initializing")
+    remove(project.folder)
+    assert not (project.folder / TREE).exists()
+    assert project.git("worktree", "list").count("\n") == 0
+    open_work_tree(project.folder)
+
+
+def test_what_only_the_user_may_read_is_for_no_one_else_there(project: Project):
+    local = project.folder / ".dvc/config.local"
+    local.write_text("['remote \"store\"']\n    url = https://example.org\n    password = secret\n")
+    local.chmod(0o600)
+    tree = open_work_tree(project.folder)
+    copy = tree / ".dvc/config.local"
+    assert "password = secret" in copy.read_text()
+    assert copy.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("source", ["../rows.csv", "."])
