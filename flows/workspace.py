@@ -49,7 +49,7 @@ def only_retraining(root: Path) -> Iterator[None]:
             yield
     except Busy as busy:
         raise InputError(
-            f"a retraining is going on in {root} (process {busy.holder}), so this one ends without having "
+            f"a retraining is going on in {root} (process {busy.holder}), so this ends without having "
             f"done anything; wait until that ends, or stop it with `kill {busy.holder}`"
         ) from None
 

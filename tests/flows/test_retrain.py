@@ -246,7 +246,7 @@ def test_the_second_of_two_says_so_and_ends(
     said = capsys.readouterr().err
     assert f"error: a retraining is going on in {registered.folder} (process " in said
     assert (
-        "), so this one ends without having done anything; wait until that ends, or stop it with `kill"
+        "), so this ends without having done anything; wait until that ends, or stop it with `kill"
         in said
     )
 

@@ -15,6 +15,7 @@ from registry_fixtures import quiet_home, trained
 from registry_project import DAG, Project
 
 from flows.cli import main
+from flows.workspace import only_retraining
 from tritune.errors import InputError
 from tritune.pipeline.leftovers import Leftovers, find_leftovers, remove_leftovers
 from tritune.pipeline.registry import materialise, register
@@ -157,6 +158,17 @@ def test_the_user_s_own_files_among_the_results_stay(untidy: Project):
     (untidy.folder / "metrics/drafts").mkdir()
     (untidy.folder / "checkpoints/.keep").touch()
     assert found(untidy)["result"] == ["checkpoints/half-13", "metrics/half-13.json"]
+
+
+def test_a_retraining_that_is_going_on_keeps_what_it_works_with(
+    untidy: Project, monkeypatch: pytest.MonkeyPatch, capsys
+):
+    before = files(untidy)
+    monkeypatch.chdir(untidy.folder)
+    with only_retraining(untidy.folder):
+        assert main(["prune", "--yes"]) == 2
+    assert f"error: a retraining is going on in {untidy.folder} (process " in capsys.readouterr().err
+    assert files(untidy) == before
 
 
 def test_a_cache_that_other_projects_may_share_stays(untidy: Project, tmp_path: Path):
