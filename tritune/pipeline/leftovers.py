@@ -1,8 +1,8 @@
 """What a project holds that nothing needs any more: results, entries, scratch and objects of DVC's cache.
 
-Needed is what dvc.yaml's stages name now, and of DVC's cache what the work tree, any branch or any tag names,
-as in `dvc gc --workspace --all-branches --all-tags`: every registered version is a tag. DVC itself removes
-the cache's objects, by its own reckoning at that moment.
+Needed is what dvc.yaml's stages read or write now, what git holds, what somebody changed since, and of DVC's
+cache what the work tree, any branch or any tag names, as in `dvc gc --workspace --all-branches --all-tags`:
+every registered version is a tag. DVC itself removes the cache's objects, by its reckoning at that moment.
 """
 
 import contextlib
@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from tritune.errors import InputError
 from tritune.pipeline.dag import read_stages, stages_of
+from tritune.pipeline.git import git
 from tritune.pipeline.guard import WORK
 from tritune.pipeline.machine import MEASUREMENTS
 from tritune.pipeline.opening import open_repository
@@ -53,27 +54,32 @@ def find_leftovers(root: Path) -> Leftovers:
             folder that the cache lacks, so that nobody knows which files belong to it.
     """
     stages = read_stages(root)
+    names = {stage.name for stage in stages}
     stale = {stage.name for stage in stages if stage.stale}
     with open_repository(root) as repo, repo.lock:
         loaded = stages_of(repo)
-        outputs = {Path(out.fs_path).relative_to(repo.root_dir) for stage in loaded for out in stage.outs}
-        of_many = {
-            Path(out.fs_path).relative_to(repo.root_dir)
-            for stage in loaded
-            if "@" in stage.name
-            for out in stage.outs
+        outputs = _paths(root, repo.index.outs)
+        of_many = _paths(root, (out for stage in loaded if "@" in stage.name for out in stage.outs))
+        inputs = _paths(root, (dep for stage in repo.index.stages for dep in stage.deps))
+        lock = root / "dvc.lock"
+        entries = locked_stages(lock.read_bytes()) if lock.is_file() else {}
+        unnamed = {name: entry for name, entry in entries.items() if name not in names}
+        once = {
+            Path(out["path"]): out.get("md5") for entry in unnamed.values() for out in entry.get("outs", [])
         }
+        once = {path: content for path, content in once.items() if (root / path).exists()}
+        needed = outputs | {path for path in inputs if not _holds(path, outputs)}
+        changed = {path for path in once.keys() - needed if _content(repo, root / path) != once[path]}
         cache, note = _unneeded_objects(repo, root)
-    names = {stage.name for stage in stages}
-    lock = root / "dvc.lock"
-    entries = locked_stages(lock.read_bytes()) if lock.is_file() else {}
-    unnamed = {name: entry for name, entry in entries.items() if name not in names}
-    once = {Path(out["path"]) for entry in unnamed.values() for out in entry.get("outs", [])}
-    results = {path for path in once if (root / path).exists() and not _overlaps(path, outputs)}
-    results |= set(_strangers(root, of_many, outputs))
+    found_here = once.keys() | set(_strangers(root, of_many, outputs))
+    results = {one for one in found_here if not _overlaps(one, needed | changed) and not _in_git(root, one)}
+    # Without the entry nobody could tell any more that they were changed.
+    kept = {
+        name for name, entry in unnamed.items() if changed & {Path(o["path"]) for o in entry.get("outs", [])}
+    }
     found = [
         *(_at(root, "result", path) for path in sorted(results)),
-        *(Leftover("lock entry", name, 0) for name in unnamed),
+        *(Leftover("lock entry", name, 0) for name in unnamed if name not in kept),
         *(
             _at(root, "measurement", path.relative_to(root))
             for path in sorted((root / MEASUREMENTS).glob("*.json"))
@@ -113,6 +119,24 @@ def size_of(path: Path) -> int:
     """Return the bytes of a file, or of all files below a folder."""
     files = [path] if path.is_file() else path.rglob("*")
     return sum(file.lstat().st_size for file in files if file.is_file() and not file.is_symlink())
+
+
+def _paths(root: Path, items: Iterable[Any]) -> set[Path]:
+    """Return where dependencies or outputs lie, of those that lie in the project."""
+    local = (item for item in items if item.protocol == "local" and item.is_in_repo)
+    return {Path(item.fs_path).relative_to(root.resolve()) for item in local}
+
+
+def _content(repo: Any, path: Path) -> str:
+    """Return the hash that dvc.lock would have for a file or folder as it is now."""
+    from dvc_data.hashfile.build import build
+
+    _, _, found = build(repo.cache.local, str(path), repo.fs, "md5", ignore=repo.dvcignore, dry_run=True)
+    return str(found.hash_info.value)
+
+
+def _in_git(root: Path, path: Path) -> bool:
+    return bool(git(root, "ls-files", "--", f":(top,literal){path.as_posix()}"))
 
 
 def _unneeded_objects(repo: Any, root: Path) -> tuple[list[Leftover], str]:
@@ -158,6 +182,11 @@ def _strangers(root: Path, of_many: Iterable[Path], outputs: set[Path]) -> Itera
             alike = path.is_dir() if (root / output).is_dir() else path.suffix == output.suffix
             if alike and not path.name.startswith(".") and not _overlaps(relative, outputs):
                 yield relative
+
+
+def _holds(folder: Path, outputs: set[Path]) -> bool:
+    """Tell whether a dependency is the folder in which stages put their outputs, one beside the other."""
+    return any(folder in output.parents for output in outputs)
 
 
 def _overlaps(path: Path, outputs: set[Path]) -> bool:

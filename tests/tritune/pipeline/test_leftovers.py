@@ -160,6 +160,31 @@ def test_the_user_s_own_files_among_the_results_stay(untidy: Project):
     assert found(untidy)["result"] == ["checkpoints/half-13", "metrics/half-13.json"]
 
 
+def test_what_a_stage_reads_stays_though_no_stage_writes_it_any_more(untidy: Project):
+    pipeline = (untidy.folder / "dvc.yaml").read_text()
+    first, rest = pipeline.index("  ingest:"), pipeline.index("  select:")
+    (untidy.folder / "dvc.yaml").write_text(pipeline[:first] + pipeline[rest:])
+    listed = found(untidy)
+    assert listed["result"] == ["checkpoints/half-13", "metrics/half-13.json"]
+    assert listed["lock entry"] == ["ingest", "train@half-13"]
+
+
+def test_a_result_that_somebody_changed_or_committed_stays(untidy: Project):
+    (untidy.folder / "checkpoints/half-13/weights").unlink()  # a link into the cache
+    (untidy.folder / "checkpoints/half-13/weights").write_text("mine")
+    untidy.git("add", "metrics/half-13.json")
+    assert found(untidy).keys() == {"cache"}
+    remove_leftovers(untidy.folder, find_leftovers(untidy.folder))
+    assert found(untidy) == {}
+    assert (untidy.folder / "checkpoints/half-13/weights").read_text() == "mine"
+
+
+def test_what_is_under_dvc_by_itself_stays(untidy: Project):
+    (untidy.folder / "metrics/own.json").write_text("{}")
+    untidy.dvc("add", "--quiet", "metrics/own.json")
+    assert found(untidy)["result"] == ["checkpoints/half-13", "metrics/half-13.json"]
+
+
 def test_a_retraining_that_is_going_on_keeps_what_it_works_with(
     untidy: Project, monkeypatch: pytest.MonkeyPatch, capsys
 ):
