@@ -1,8 +1,9 @@
 """What a project holds that nothing needs any more: results, entries, scratch and objects of DVC's cache.
 
 Needed is what dvc.yaml's stages read or write now, what git holds, what somebody changed since, and of DVC's
-cache what the work tree, any branch or any tag names, as in `dvc gc --workspace --all-branches --all-tags`:
-every registered version is a tag. DVC itself removes the cache's objects, by its reckoning at that moment.
+cache what the work tree, HEAD, any branch, tag, stash or DVC experiment names: every registered version is a
+tag. Each is reckoned anew at the moment of removal. While the repository has another work tree, whose
+dvc.lock may name what no commit does, the cache stays.
 """
 
 import contextlib
@@ -15,7 +16,7 @@ from typing import Any, Literal
 
 from tritune.errors import InputError
 from tritune.pipeline.dag import read_stages, stages_of
-from tritune.pipeline.git import git
+from tritune.pipeline.git import git, head_commit, try_git
 from tritune.pipeline.guard import WORK
 from tritune.pipeline.machine import MEASUREMENTS
 from tritune.pipeline.opening import open_repository
@@ -111,8 +112,8 @@ def remove_leftovers(root: Path, leftovers: Leftovers) -> None:
                 for name in unnamed:
                     lock["stages"].pop(name, None)
         if any(one.kind == "cache" for one in leftovers.found):
-            with _unasked():
-                repo.gc(workspace=True, all_branches=True, all_tags=True)
+            with repo.lock:
+                _remove_objects(repo, root)
 
 
 def size_of(path: Path) -> int:
@@ -140,7 +141,6 @@ def _in_git(root: Path, path: Path) -> bool:
 
 
 def _unneeded_objects(repo: Any, root: Path) -> tuple[list[Leftover], str]:
-    from dvc.exceptions import RevCollectionError
 
     cache = Path(repo.cache.local.path)
     if not cache.resolve().is_relative_to(root.resolve()):
@@ -148,21 +148,55 @@ def _unneeded_objects(repo: Any, root: Path) -> tuple[list[Leftover], str]:
             f"DVC's cache {cache} lies outside this project, and other projects may keep theirs there; clear "
             "it with `dvc gc --all-branches --all-tags --projects PATH...`, which names all of them"
         )
+    if trees := _other_work_trees(root):
+        return [], (
+            f"DVC's cache stays: {', '.join(map(str, trees))} is a work tree of the same repository, and may "
+            "need what no commit names yet; clear the cache when it is gone (`git worktree remove PATH`)"
+        )
+    needed = {item.value for item in _needed_objects(repo, root)}
+    paths = [Path(repo.cache.local.oid_to_path(oid)) for oid in repo.cache.local.all() if oid not in needed]
+    if not paths:
+        return [], ""
+    size = sum(path.stat().st_size for path in paths)
+    return [Leftover("cache", f"{len(paths)} objects that no branch, tag or the work tree names", size)], ""
+
+
+def _needed_objects(repo: Any, root: Path) -> set[Any]:
+    """Return DVC's hashes of all that the work tree or a commit in use names."""
+    from dvc.exceptions import RevCollectionError
+
+    stashed = (try_git(root, "stash", "list", "--format=%H") or "").split()
+    commits = [*filter(None, [head_commit(root)]), *stashed]
     try:
         with _unasked():
-            used = repo.used_objs(all_branches=True, all_tags=True)
+            used = repo.used_objs(all_branches=True, all_tags=True, all_experiments=True, revs=commits)
     except RevCollectionError as error:
         raise InputError(
             f"{error.rev}: DVC's cache lacks the listing of a folder that it names, so that nobody can tell "
             "which files belong to it; get it back with `dvc fetch --all-branches --all-tags`, or delete the "
             "branch or tag"
         ) from None
-    needed = {item.value for items in used.values() for item in items}
-    paths = [Path(repo.cache.local.oid_to_path(oid)) for oid in repo.cache.local.all() if oid not in needed]
-    if not paths:
-        return [], ""
-    size = sum(path.stat().st_size for path in paths)
-    return [Leftover("cache", f"{len(paths)} objects that no branch, tag or the work tree names", size)], ""
+    return set().union(*used.values())
+
+
+def _remove_objects(repo: Any, root: Path) -> None:
+    """Do as `dvc gc` does, which takes one commit besides branches and tags."""
+    from dvc_data.hashfile.gc import gc
+
+    needed = _needed_objects(repo, root)
+    with _unasked():
+        for cache in {id(cache): cache for _, cache in repo.cache.by_scheme() if cache}.values():
+            gc(cache, needed)
+
+
+def _other_work_trees(root: Path) -> list[Path]:
+    """Return the repository's work trees besides `root`, without those that we made below it."""
+    listed = git(root, "worktree", "list", "--porcelain").splitlines()
+    trees = [Path(line.removeprefix("worktree ")) for line in listed if line.startswith("worktree ")]
+    own = root.resolve()
+    return [
+        tree for tree in trees if tree != own and own / WORK not in tree.parents and (tree / ".dvc").is_dir()
+    ]
 
 
 @contextlib.contextmanager

@@ -211,6 +211,36 @@ def test_a_cache_that_other_projects_may_share_stays(untidy: Project, tmp_path: 
     assert sorted(shared.rglob("*")) == before
 
 
+def test_what_a_stash_a_detached_commit_or_an_experiment_names_stays(untidy: Project):
+    who = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
+    untidy.train("0.93")
+    untidy.git(*who, "stash", "--quiet")
+    untidy.train("0.94")
+    untidy.git(*who, "stash", "--quiet")
+    untidy.train("0.95")
+    untidy.git("checkout", "--quiet", "--detach")
+    untidy.git(*who, "commit", "--quiet", "--all", "--message=Try")
+    untidy.train("0.96")
+    experiment = untidy.git(*who, "commit-tree", f"{untidy.git(*who, 'stash', 'create')}^{{tree}}", "-mTry")
+    untidy.git("update-ref", f"refs/exps/00/{'0' * 38}/mine", experiment)
+    untidy.train("0.97")
+    remove_leftovers(untidy.folder, find_leftovers(untidy.folder))
+    # 0.9 is the registered version; the 0.91 of long ago is nobody's.
+    kept = {f"weights for {score}" for score in ("0.9", "0.93", "0.94", "0.95", "0.96", "0.97")}
+    assert {one for one in cached(untidy) if one.startswith("weights")} == kept
+
+
+def test_while_there_is_another_work_tree_the_cache_stays(untidy: Project, tmp_path: Path):
+    other = tmp_path / "other"
+    untidy.git("worktree", "add", "--quiet", "--detach", str(other))
+    leftovers = find_leftovers(untidy.folder)
+    assert "cache" not in {one.kind for one in leftovers.found}
+    assert leftovers.note == (
+        f"DVC's cache stays: {other} is a work tree of the same repository, and may need what no commit "
+        "names yet; clear the cache when it is gone (`git worktree remove PATH`)"
+    )
+
+
 def test_a_tag_whose_folder_listing_is_lost_stops_everything(untidy: Project):
     """Without it nobody knows which of the cache's files the version needs."""
     for path in (untidy.folder / ".dvc/cache/files").rglob("*.dir"):
