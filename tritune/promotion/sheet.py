@@ -97,7 +97,9 @@ def _answers(table: pa.Table) -> Sheet:
 
 def _dialogues(table: pa.Table) -> Sheet:
     """Return one row a dialogue: its turns are alike, and as rows would make any test too sure."""
-    turns, losses, tokens = defaultdict(list), defaultdict(float), defaultdict(int)
+    turns: defaultdict[str, list[str]] = defaultdict(list)
+    losses: defaultdict[str, float] = defaultdict(float)
+    tokens: defaultdict[str, int] = defaultdict(int)
     names = ("id", "turn", NEGATIVE_LOG_LIKELIHOOD, "tokens")
     for one, turn, loss, count in zip(*(table[name].to_pylist() for name in names), strict=True):
         turns[one].append(str(turn))
