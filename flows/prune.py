@@ -14,7 +14,7 @@ TITLES = {
     "measurement": "measurements of stages that are no more",
     "scratch": "what stopped trainings left",
     "memo": "stored outputs of frozen layers, which can be made again",
-    "work tree": "work trees that a killed verification left",
+    "work tree": "work trees that a killed verification or retraining left",
     "cache": "DVC's cache",
 }
 

@@ -22,6 +22,7 @@ from tritune.pipeline.machine import MEASUREMENTS
 from tritune.pipeline.opening import open_repository
 from tritune.pipeline.rebuild import leftover_trees, remove_tree
 from tritune.pipeline.snapshot import locked_stages
+from tritune.pipeline.work_tree import SCRATCH, TREE
 
 Kind = Literal["result", "lock entry", "measurement", "scratch", "memo", "work tree", "cache"]
 
@@ -48,7 +49,7 @@ class Leftovers:
 
 
 def find_leftovers(root: Path) -> Leftovers:
-    """Return what nothing needs. Removes nothing.
+    """Return what nothing needs. Removes nothing. No run and no retraining may be going on.
 
     Raises:
         InputError: The pipeline cannot be read, another DVC process works on it, or a branch or tag names a
@@ -88,6 +89,7 @@ def find_leftovers(root: Path) -> Leftovers:
         ),
         *(_at(root, kind, path.relative_to(root)) for kind, path in _scratch(root, names, stale)),
         *(_at(root, "work tree", tree.relative_to(root.resolve())) for tree in leftover_trees(root)),
+        *([_at(root, "work tree", TREE)] if (root / TREE).exists() else []),
         *cache,
     ]
     return Leftovers(tuple(found), note)
@@ -231,6 +233,9 @@ def _scratch(root: Path, names: set[str], stale: set[str]) -> Iterator[tuple[Kin
     """Yield what trainings left that were stopped and will not go on, and memos that no stage waits for."""
     for folder in sorted((root / WORK / "scratch").glob("*")):
         if folder.name not in names or folder.name not in stale:
+            yield "scratch", folder
+    for folder in sorted((root / SCRATCH).glob("*")):
+        if folder.name not in names:
             yield "scratch", folder
     for path in sorted((root / WORK / "memos").glob("*")):
         # Beside them lies the lock on them, which stays.

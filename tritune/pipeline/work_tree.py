@@ -19,6 +19,8 @@ from tritune.settings.project import Project, read_project
 
 FOLDER = WORK / "retrain"
 TREE = FOLDER / "project"
+SCRATCH = FOLDER / "scratch"
+LOCK = WORK / "retrain.lock"
 
 SHARED = ("slots", "memos")
 """Below `WORK`: places for trainings, and what the frozen layers gave."""
@@ -38,7 +40,7 @@ def open_work_tree(root: Path) -> Path:
     for name in SHARED:
         _link(root / WORK / name, tree / WORK / name)
     # A killed training goes on in the next work tree.
-    _link(root / FOLDER / "scratch", tree / WORK / "scratch")
+    _link(root / SCRATCH, tree / WORK / "scratch")
     _link_sources(project, root, tree)
     return tree
 
