@@ -2,10 +2,9 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
+from flows.apart import run_apart
 from tritune.errors import InputError
 from tritune.settings.project import read_yaml
 
@@ -45,13 +44,7 @@ def sit_exam(
     given = read_yaml(folder / "params.yaml")
     settings = {key: given.get(key) or {} for key in ("task", "tokenize", "compute", "generate")}
     (folder / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "tasks.exam", str(folder.resolve()), NAME],
-        cwd=code,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_apart("tasks.exam", str(folder.resolve()), NAME, project=code, compute=settings["compute"])
     if done.returncode == 2:
         raise InputError(done.stderr.strip().splitlines()[-1].removeprefix("error: "))
     if done.returncode != 0:

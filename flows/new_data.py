@@ -5,15 +5,16 @@ process, hours long, should not keep.
 """
 
 import json
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from flows.apart import run_apart
 from tritune.drift.ingested import read_ingested
 from tritune.drift.report import DriftReport, drift_report, report_from_json
 from tritune.drift.soundness import unsound
 from tritune.errors import InputError
+from tritune.pipeline.supervisor import end_with_supervisor
 from tritune.settings.project import read_project
 
 
@@ -30,19 +31,15 @@ def look_at_data(tree: Path, champion: Path, *, name: str) -> DriftReport:
     """
     if sentence := unsound(read_ingested(tree / "data/ingested"), read_ingested(champion), name=name):
         raise InputError(sentence)
-    done = subprocess.run(
-        [sys.executable, "-m", "flows.new_data", str(champion.resolve())],
-        cwd=tree,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    compute = read_project(tree / "params.yaml").compute.model_dump()
+    done = run_apart("flows.new_data", str(champion.resolve()), project=tree, compute=compute)
     if done.returncode != 0:
         raise RuntimeError(f"the data could not be compared:\n{done.stderr.strip()}")
     return report_from_json(json.loads(done.stdout.splitlines()[-1]))
 
 
 def main(arguments: Sequence[str]) -> int:
+    end_with_supervisor()
     from tritune.compute import prepare_torch
     from tritune.drift.embedding import Embedder
 

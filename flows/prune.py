@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from flows.workspace import only_run
+from flows.workspace import only_retraining, only_run
 from tritune.pipeline.leftovers import Leftovers, find_leftovers, remove_leftovers
 
 TITLES = {
@@ -14,7 +14,7 @@ TITLES = {
     "measurement": "measurements of stages that are no more",
     "scratch": "what stopped trainings left",
     "memo": "stored outputs of frozen layers, which can be made again",
-    "work tree": "work trees that a killed verification left",
+    "work tree": "work trees that a killed verification or retraining left",
     "cache": "DVC's cache",
 }
 
@@ -23,11 +23,11 @@ def prune(*, yes: bool) -> None:
     """Say what can go and how large it is; remove it if `yes`.
 
     Raises:
-        InputError: A run is going on, or the pipeline cannot be read.
+        InputError: A run or a retraining is going on, or the pipeline cannot be read.
     """
     root = Path.cwd()
     console = Console(file=sys.stdout)
-    with only_run(root):
+    with only_run(root), only_retraining(root):
         leftovers = find_leftovers(root)
         for line in listing(leftovers):
             console.print(line, highlight=False, markup=False, soft_wrap=True)

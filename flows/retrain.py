@@ -132,7 +132,12 @@ def _through_the_gate(
     reason = f"{reason}; {why}"
     details = {"gate": numbers, "champion": champion.version, "drift": drift.as_json() if drift else None}
     if passed:
-        registry.promote(root, challenger.version, because=reason)
+        promotion = registry.promote(root, challenger.version, because=reason, instead_of=champion.version)
+        if promotion.replaced == challenger.version:
+            return Decision("nothing new", promotion.message, challenger.version, details)
+        if not promotion.changed:
+            # Without the version, so that the next night judges it.
+            return Decision("kept out", promotion.message, details=details)
     return Decision("promoted" if passed else "kept out", reason, challenger.version, details)
 
 

@@ -11,9 +11,9 @@ from tritune.pipeline import supervisor
 from tritune.pipeline.guard import WORK
 from tritune.pipeline.locks import Busy, held, holder
 from tritune.pipeline.opening import check_dvc_folder
+from tritune.pipeline.work_tree import LOCK as RETRAIN_LOCK
 
 _LOCK = WORK / "run.lock"
-_RETRAIN_LOCK = WORK / "retrain.lock"
 _REGISTERED = WORK / "registered"
 
 
@@ -45,11 +45,12 @@ def only_retraining(root: Path) -> Iterator[None]:
     """
     check_dvc_folder(root)
     try:
-        with held(root / _RETRAIN_LOCK):
+        # A `tritune doctor` that looks at the lock holds it for a moment.
+        with held(root / RETRAIN_LOCK, wait_seconds=0.5):
             yield
     except Busy as busy:
         raise InputError(
-            f"a retraining is going on in {root} (process {busy.holder}), so this one ends without having "
+            f"a retraining is going on in {root} (process {busy.holder}), so this ends without having "
             f"done anything; wait until that ends, or stop it with `kill {busy.holder}`"
         ) from None
 

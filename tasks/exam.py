@@ -14,10 +14,12 @@ from typing import Any
 from tasks import evaluate, tokenize
 from tritune.errors import InputError
 from tritune.pipeline.context import StageContext
+from tritune.pipeline.supervisor import end_with_supervisor
 
 
 def main(arguments: Sequence[str]) -> int:
     """Return the exit code: 2 where the model can't answer these rows."""
+    end_with_supervisor()
     folder, name = arguments
     os.chdir(folder)
     params = json.loads(Path("settings.json").read_text(encoding="utf-8"))

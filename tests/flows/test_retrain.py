@@ -40,6 +40,9 @@ class Night:
     """Of the model that training gives."""
 
     passes: bool = True
+    meanwhile: str = ""
+    """A version that a person promotes while the gate is at work."""
+
     done: list[str] = field(default_factory=list)
 
     def decide(self) -> Decision:
@@ -63,6 +66,8 @@ def tonight(registered: Project, monkeypatch: pytest.MonkeyPatch) -> Night:
 
     def gate(_tree: Path, champion: Any, challenger: Any) -> tuple[bool, str, dict[str, Any]]:
         night.done.append(f"gate {challenger.version} against {champion.version}")
+        if night.meanwhile:
+            promote(night.project.folder, night.meanwhile)
         verdict = "takes the place" if night.passes else "is kept out"
         return night.passes, f"{challenger.version} {verdict}", {"p": 0.01}
 
@@ -92,6 +97,31 @@ def test_a_worse_one_is_registered_and_kept_out(tonight: Night):
     assert (found.outcome, found.version) == ("kept out", "v0.0.2")
     assert tonight.champion() == "v0.0.1"
     assert [one.stages for one in versions(tonight.project.folder)] == [("challenger",), ("champion",)]
+
+
+def test_a_champion_of_the_same_night_is_not_replaced_unseen_but_by_the_next_night(tonight: Night):
+    tonight.project.train("0.92")
+    register(tonight.project.folder)
+    tonight.meanwhile = "v0.0.2"
+    found = tonight.decide()
+    assert (found.outcome, found.version, found.reason) == (
+        "kept out",
+        "",
+        "v0.0.2 is the champion now and no longer v0.0.1, with which v0.0.3 was compared; nothing is "
+        "promoted",
+    )
+    assert tonight.champion() == "v0.0.2"
+    tonight.meanwhile, tonight.changes = "", []
+    assert tonight.decide().outcome == "promoted"
+    assert tonight.done[-1] == "gate v0.0.3 against v0.0.2"
+    assert tonight.champion() == "v0.0.3"
+
+
+def test_a_challenger_that_a_person_promoted_meanwhile_is_nothing_new(tonight: Night):
+    tonight.meanwhile = "v0.0.2"
+    found = tonight.decide()
+    assert (found.outcome, found.reason) == ("nothing new", "classifier v0.0.2 is the champion already")
+    assert tonight.champion() == "v0.0.2"
 
 
 def test_with_nothing_changed_it_ends_after_the_fetch(tonight: Night):
@@ -245,10 +275,7 @@ def test_the_second_of_two_says_so_and_ends(
         assert main(["retrain"]) == 2
     said = capsys.readouterr().err
     assert f"error: a retraining is going on in {registered.folder} (process " in said
-    assert (
-        "), so this one ends without having done anything; wait until that ends, or stop it with `kill"
-        in said
-    )
+    assert "), so this ends without having done anything; wait until that ends, or stop it with `kill" in said
 
 
 def test_words_for_a_state():

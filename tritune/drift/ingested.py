@@ -1,5 +1,6 @@
 """What the stage `ingest` wrote, as retraining looks at it: texts with their labels, whatever the task."""
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,9 @@ class Example:
     text: str
     labels: tuple[str, ...] = ()
     """Its label or labels, or the types of its entities, as often as they occur."""
+
+    content: str = ""
+    """Hash of all that it holds (answers, tags, roles, its split) but its id: what makes it the same row."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ def read_ingested(folder: Path) -> Ingested:
     return Ingested(
         columns={field.name: str(field.type) for field in tables["train"].schema},
         labels=json.loads((folder / "labels.json").read_text(encoding="utf-8")),
-        splits={split: [_example(row) for row in _rows(table)] for split, table in tables.items()},
+        splits={split: [_example(row, split) for row in _rows(table)] for split, table in tables.items()},
     )
 
 
@@ -62,14 +66,19 @@ def _rows(table: pa.Table) -> list[dict[str, Any]]:
     return rows
 
 
-def _example(row: Mapping[str, Any]) -> Example:
+def _example(row: Mapping[str, Any], split: str) -> Example:
+    content = hashlib.sha256(json.dumps([split, row], sort_keys=True).encode()).hexdigest()
+    return Example(*_text_and_labels(row), content)
+
+
+def _text_and_labels(row: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
     if "tags" in row:
-        return Example(" ".join(row["tokens"]), tuple(one.type for one in entities(row["tags"])))
+        return " ".join(row["tokens"]), tuple(one.type for one in entities(row["tags"]))
     if "question" in row:
         answered = "with an answer" if row["answers"] else "without an answer"
-        return Example(f"{row['question']}\n{row['context']}", (answered,))
+        return f"{row['question']}\n{row['context']}", (answered,)
     if "messages" in row:
-        return Example("\n".join(turn["content"] for turn in row["messages"]))
+        return "\n".join(turn["content"] for turn in row["messages"]), ()
     label = row["label"]
     text = "\n".join(filter(None, (row["text"], row.get("text_pair"))))
-    return Example(text, tuple(label) if isinstance(label, list) else (label,))
+    return text, tuple(label) if isinstance(label, list) else (label,)

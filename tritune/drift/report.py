@@ -6,7 +6,7 @@ that only one side has with those of the other side.
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -51,14 +51,17 @@ class DriftReport:
     """New rows beside the champion's."""
 
     added: int
-    """Rows that the champion's data lack."""
+    """Rows whose text or labels the champion's data lack."""
 
     removed: int
-    """Rows of the champion's data that are gone."""
+    """Rows of the champion's data whose text or labels are gone."""
 
     new_labels: Sequence[str]
     checks: Sequence[Check]
     """Empty where a side has too few rows to test."""
+
+    corrected: int = 0
+    """Rows that the champion's data have with other answers, tags or roles, or in another split."""
 
     @property
     def drift(self) -> bool:
@@ -67,7 +70,7 @@ class DriftReport:
     @property
     def calls_for_training(self) -> bool:
         """The rule: there are rows that the champion's data lack, or those that are left differ from them."""
-        return self.added > 0 or self.drift
+        return self.added + self.corrected > 0 or self.drift
 
     @property
     def sentence(self) -> str:
@@ -75,6 +78,8 @@ class DriftReport:
         parts = [f"{self.added} new rows" if self.added else "no new row"]
         if self.removed:
             parts.append(f"{self.removed} gone")
+        if self.corrected:
+            parts.append(f"{self.corrected} known with other answers, tags or roles, or in another split")
         if self.new_labels:
             parts.append(
                 f"new classes: {', '.join(self.new_labels[:3])}{' ...' * (len(self.new_labels) > 3)}"
@@ -84,7 +89,7 @@ class DriftReport:
             parts.append(f"drift in {', '.join(drifted)}")
         elif self.checks:
             parts.append("no drift")
-        else:
+        elif self.added or self.removed:
             parts.append(f"too few to test for drift (fewer than {FEWEST})")
         return ", ".join(parts)
 
@@ -95,7 +100,9 @@ class DriftReport:
 def report_from_json(content: Mapping[str, Any]) -> DriftReport:
     """Return what `as_json` gave."""
     checks = [Check(**check) for check in content["checks"]]
-    return DriftReport(content["added"], content["removed"], content["new_labels"], checks)
+    return DriftReport(
+        content["added"], content["removed"], content["new_labels"], checks, content["corrected"]
+    )
 
 
 def drift_report(champion: Ingested, new: Ingested, *, embed: Embed | None) -> DriftReport:
@@ -107,13 +114,14 @@ def drift_report(champion: Ingested, new: Ingested, *, embed: Embed | None) -> D
     Args:
         embed: Gives a text's meaning as a vector, by the base model; None: this check is left out.
     """
-    added, removed = _without(new, champion), _without(champion, new)
+    added, removed = _without(new, champion, _tested), _without(champion, new, _tested)
+    corrected = len(_without(new, champion, _whole)) - len(added)
     first, second = (champion.examples, added) if added else (_common(champion, new), removed)
     new_labels = [label for label in new.labels if label not in set(champion.labels)]
     checks: list[Check] = []
     if min(len(first), len(second)) >= FEWEST:
         checks = compare(_sampled(first), _sampled(second), embed=embed)
-    return DriftReport(len(added), len(removed), new_labels, checks)
+    return DriftReport(len(added), len(removed), new_labels, checks, corrected)
 
 
 def compare(first: Sequence[Example], second: Sequence[Example], *, embed: Embed | None) -> list[Check]:
@@ -147,21 +155,35 @@ def compare(first: Sequence[Example], second: Sequence[Example], *, embed: Embed
     ]
 
 
-def _without(data: Ingested, other: Ingested) -> list[Example]:
+def _tested(one: Example) -> Hashable:
+    """Return what the tests look at."""
+    return one.text, one.labels
+
+
+def _whole(one: Example) -> Hashable:
+    return one
+
+
+def _without(data: Ingested, other: Ingested, key: Callable[[Example], Hashable]) -> list[Example]:
     """Return the rows that `other` lacks; one that is there twice and there once counts once."""
-    left = Counter(other.examples)
+    left = Counter(map(key, other.examples))
     found = []
     for one in data.examples:
-        if left[one]:
-            left[one] -= 1
+        if left[key(one)]:
+            left[key(one)] -= 1
         else:
             found.append(one)
     return found
 
 
 def _common(data: Ingested, other: Ingested) -> list[Example]:
-    both = Counter(data.examples) & Counter(other.examples)
-    return list(both.elements())
+    left = Counter(map(_tested, other.examples))
+    found = []
+    for one in data.examples:
+        if left[_tested(one)]:
+            left[_tested(one)] -= 1
+            found.append(one)
+    return found
 
 
 def _distinct_words(text: str) -> list[str]:

@@ -13,8 +13,10 @@ from tritune.pipeline.dag import read_stages
 from tritune.pipeline.git import common_folder, git
 from tritune.pipeline.integrity import cached_objects, remote_of, versions_not_here
 from tritune.pipeline.leftovers import size_of
+from tritune.pipeline.locks import holder
 from tritune.pipeline.opening import check_dvc_folder
 from tritune.pipeline.rebuild import leftover_trees
+from tritune.pipeline.work_tree import LOCK, TREE
 from tritune.settings.project import read_yaml
 from tritune.versions import FILE as VERSIONS_FILE
 from tritune.versions import check_versions
@@ -162,11 +164,13 @@ def _disk(root: Path) -> Check:
 
 def _left_behind(root: Path) -> Check:
     check_dvc_folder(root)
+    found = []
     if trees := leftover_trees(root):
         names = ", ".join(tree.name for tree in trees)
-        return Check(
-            "left behind",
-            "warning",
-            f"work trees of verifications that were killed: {names}; remove them with `tritune prune --yes`",
-        )
-    return Check("left behind", "ok", "no work tree of a verification that was killed")
+        found.append(f"work trees of verifications that were killed: {names}")
+    if (root / TREE).exists() and holder(root / LOCK) is None:
+        found.append(f"the work tree of a retraining that was killed: {TREE}")
+    if found:
+        told = f"{'; '.join(found)}; remove them with `tritune prune --yes`"
+        return Check("left behind", "warning", told)
+    return Check("left behind", "ok", "no work tree of a verification or retraining that was killed")

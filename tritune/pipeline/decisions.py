@@ -43,7 +43,8 @@ def record(root: Path, decision: Decision) -> None:
     """
     before = try_git(root, "rev-parse", "--quiet", "--verify", REF)
     about = {"outcome": decision.outcome, "version": decision.version, "details": decision.details}
-    message = f"{decision.outcome}: {decision.reason}\n\n{json.dumps(about, indent=2, sort_keys=True)}\n"
+    reason = " ".join(decision.reason.split())  # an empty line would end the subject
+    message = f"{decision.outcome}: {reason}\n\n{json.dumps(about, indent=2, sort_keys=True)}\n"
     environment = identity(root, seconds=int(decision.date.timestamp()))
     tree = git(root, "mktree")
     parents = ("-p", before) if before else ()
@@ -52,14 +53,18 @@ def record(root: Path, decision: Decision) -> None:
 
 
 def read_decisions(root: Path, *, most: int | None = None) -> list[Decision]:
-    """Return the decisions, the latest first; none if there was no retraining yet."""
+    """Return the decisions, the latest first; none if there was no retraining yet.
+
+    A commit on the line that holds no decision is passed over.
+    """
     limit = () if most is None else (f"--max-count={most}",)
     listed = try_git(root, "log", "--format=%ct%x1f%s%x1f%b%x00", *limit, REF, "--")
     found = []
     for entry in (listed or "").split("\0"):
         if entry.strip():
             seconds, subject, body = entry.strip("\n").split("\x1f")
-            about = json.loads(body)
+            if not (about := _about(body)):
+                continue
             found.append(
                 Decision(
                     outcome=about["outcome"],
@@ -70,3 +75,12 @@ def read_decisions(root: Path, *, most: int | None = None) -> list[Decision]:
                 )
             )
     return found
+
+
+def _about(body: str) -> dict[str, Any]:
+    """Return what a commit says about its decision; empty: it is none of ours."""
+    try:
+        about = json.loads(body)
+    except json.JSONDecodeError:
+        return {}
+    return about if isinstance(about, dict) else {}

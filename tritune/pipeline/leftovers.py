@@ -1,8 +1,9 @@
 """What a project holds that nothing needs any more: results, entries, scratch and objects of DVC's cache.
 
-Needed is what dvc.yaml's stages name now, and of DVC's cache what the work tree, any branch or any tag names,
-as in `dvc gc --workspace --all-branches --all-tags`: every registered version is a tag. DVC itself removes
-the cache's objects, by its own reckoning at that moment.
+Needed is what dvc.yaml's stages read or write now, what git holds, what somebody changed since, and of DVC's
+cache what the work tree, HEAD, any branch, tag, stash or DVC experiment names: every registered version is a
+tag. Each is reckoned anew at the moment of removal. While the repository has another work tree, whose
+dvc.lock may name what no commit does, the cache stays.
 """
 
 import contextlib
@@ -15,11 +16,13 @@ from typing import Any, Literal
 
 from tritune.errors import InputError
 from tritune.pipeline.dag import read_stages, stages_of
+from tritune.pipeline.git import git, head_commit, try_git
 from tritune.pipeline.guard import WORK
 from tritune.pipeline.machine import MEASUREMENTS
 from tritune.pipeline.opening import open_repository
 from tritune.pipeline.rebuild import leftover_trees, remove_tree
 from tritune.pipeline.snapshot import locked_stages
+from tritune.pipeline.work_tree import SCRATCH, TREE
 
 Kind = Literal["result", "lock entry", "measurement", "scratch", "memo", "work tree", "cache"]
 
@@ -46,34 +49,39 @@ class Leftovers:
 
 
 def find_leftovers(root: Path) -> Leftovers:
-    """Return what nothing needs. Removes nothing.
+    """Return what nothing needs. Removes nothing. No run and no retraining may be going on.
 
     Raises:
         InputError: The pipeline cannot be read, another DVC process works on it, or a branch or tag names a
             folder that the cache lacks, so that nobody knows which files belong to it.
     """
     stages = read_stages(root)
+    names = {stage.name for stage in stages}
     stale = {stage.name for stage in stages if stage.stale}
     with open_repository(root) as repo, repo.lock:
         loaded = stages_of(repo)
-        outputs = {Path(out.fs_path).relative_to(repo.root_dir) for stage in loaded for out in stage.outs}
-        of_many = {
-            Path(out.fs_path).relative_to(repo.root_dir)
-            for stage in loaded
-            if "@" in stage.name
-            for out in stage.outs
+        outputs = _paths(root, repo.index.outs)
+        of_many = _paths(root, (out for stage in loaded if "@" in stage.name for out in stage.outs))
+        inputs = _paths(root, (dep for stage in repo.index.stages for dep in stage.deps))
+        lock = root / "dvc.lock"
+        entries = locked_stages(lock.read_bytes()) if lock.is_file() else {}
+        unnamed = {name: entry for name, entry in entries.items() if name not in names}
+        once = {
+            Path(out["path"]): out.get("md5") for entry in unnamed.values() for out in entry.get("outs", [])
         }
+        once = {path: content for path, content in once.items() if (root / path).exists()}
+        needed = outputs | {path for path in inputs if not _holds(path, outputs)}
+        changed = {path for path in once.keys() - needed if _content(repo, root / path) != once[path]}
         cache, note = _unneeded_objects(repo, root)
-    names = {stage.name for stage in stages}
-    lock = root / "dvc.lock"
-    entries = locked_stages(lock.read_bytes()) if lock.is_file() else {}
-    unnamed = {name: entry for name, entry in entries.items() if name not in names}
-    once = {Path(out["path"]) for entry in unnamed.values() for out in entry.get("outs", [])}
-    results = {path for path in once if (root / path).exists() and not _overlaps(path, outputs)}
-    results |= set(_strangers(root, of_many, outputs))
+    found_here = once.keys() | set(_strangers(root, of_many, outputs))
+    results = {one for one in found_here if not _overlaps(one, needed | changed) and not _in_git(root, one)}
+    # Without the entry nobody could tell any more that they were changed.
+    kept = {
+        name for name, entry in unnamed.items() if changed & {Path(o["path"]) for o in entry.get("outs", [])}
+    }
     found = [
         *(_at(root, "result", path) for path in sorted(results)),
-        *(Leftover("lock entry", name, 0) for name in unnamed),
+        *(Leftover("lock entry", name, 0) for name in unnamed if name not in kept),
         *(
             _at(root, "measurement", path.relative_to(root))
             for path in sorted((root / MEASUREMENTS).glob("*.json"))
@@ -81,6 +89,7 @@ def find_leftovers(root: Path) -> Leftovers:
         ),
         *(_at(root, kind, path.relative_to(root)) for kind, path in _scratch(root, names, stale)),
         *(_at(root, "work tree", tree.relative_to(root.resolve())) for tree in leftover_trees(root)),
+        *([_at(root, "work tree", TREE)] if (root / TREE).exists() else []),
         *cache,
     ]
     return Leftovers(tuple(found), note)
@@ -105,8 +114,8 @@ def remove_leftovers(root: Path, leftovers: Leftovers) -> None:
                 for name in unnamed:
                     lock["stages"].pop(name, None)
         if any(one.kind == "cache" for one in leftovers.found):
-            with _unasked():
-                repo.gc(workspace=True, all_branches=True, all_tags=True)
+            with repo.lock:
+                _remove_objects(repo, root)
 
 
 def size_of(path: Path) -> int:
@@ -115,8 +124,25 @@ def size_of(path: Path) -> int:
     return sum(file.lstat().st_size for file in files if file.is_file() and not file.is_symlink())
 
 
+def _paths(root: Path, items: Iterable[Any]) -> set[Path]:
+    """Return where dependencies or outputs lie, of those that lie in the project."""
+    local = (item for item in items if item.protocol == "local" and item.is_in_repo)
+    return {Path(item.fs_path).relative_to(root.resolve()) for item in local}
+
+
+def _content(repo: Any, path: Path) -> str:
+    """Return the hash that dvc.lock would have for a file or folder as it is now."""
+    from dvc_data.hashfile.build import build
+
+    _, _, found = build(repo.cache.local, str(path), repo.fs, "md5", ignore=repo.dvcignore, dry_run=True)
+    return str(found.hash_info.value)
+
+
+def _in_git(root: Path, path: Path) -> bool:
+    return bool(git(root, "ls-files", "--", f":(top,literal){path.as_posix()}"))
+
+
 def _unneeded_objects(repo: Any, root: Path) -> tuple[list[Leftover], str]:
-    from dvc.exceptions import RevCollectionError
 
     cache = Path(repo.cache.local.path)
     if not cache.resolve().is_relative_to(root.resolve()):
@@ -124,21 +150,55 @@ def _unneeded_objects(repo: Any, root: Path) -> tuple[list[Leftover], str]:
             f"DVC's cache {cache} lies outside this project, and other projects may keep theirs there; clear "
             "it with `dvc gc --all-branches --all-tags --projects PATH...`, which names all of them"
         )
+    if trees := _other_work_trees(root):
+        return [], (
+            f"DVC's cache stays: {', '.join(map(str, trees))} is a work tree of the same repository, and may "
+            "need what no commit names yet; clear the cache when it is gone (`git worktree remove PATH`)"
+        )
+    needed = {item.value for item in _needed_objects(repo, root)}
+    paths = [Path(repo.cache.local.oid_to_path(oid)) for oid in repo.cache.local.all() if oid not in needed]
+    if not paths:
+        return [], ""
+    size = sum(path.stat().st_size for path in paths)
+    return [Leftover("cache", f"{len(paths)} objects that no branch, tag or the work tree names", size)], ""
+
+
+def _needed_objects(repo: Any, root: Path) -> set[Any]:
+    """Return DVC's hashes of all that the work tree or a commit in use names."""
+    from dvc.exceptions import RevCollectionError
+
+    stashed = (try_git(root, "stash", "list", "--format=%H") or "").split()
+    commits = [*filter(None, [head_commit(root)]), *stashed]
     try:
         with _unasked():
-            used = repo.used_objs(all_branches=True, all_tags=True)
+            used = repo.used_objs(all_branches=True, all_tags=True, all_experiments=True, revs=commits)
     except RevCollectionError as error:
         raise InputError(
             f"{error.rev}: DVC's cache lacks the listing of a folder that it names, so that nobody can tell "
             "which files belong to it; get it back with `dvc fetch --all-branches --all-tags`, or delete the "
             "branch or tag"
         ) from None
-    needed = {item.value for items in used.values() for item in items}
-    paths = [Path(repo.cache.local.oid_to_path(oid)) for oid in repo.cache.local.all() if oid not in needed]
-    if not paths:
-        return [], ""
-    size = sum(path.stat().st_size for path in paths)
-    return [Leftover("cache", f"{len(paths)} objects that no branch, tag or the work tree names", size)], ""
+    return set().union(*used.values())
+
+
+def _remove_objects(repo: Any, root: Path) -> None:
+    """Do as `dvc gc` does, which takes one commit besides branches and tags."""
+    from dvc_data.hashfile.gc import gc
+
+    needed = _needed_objects(repo, root)
+    with _unasked():
+        for cache in {id(cache): cache for _, cache in repo.cache.by_scheme() if cache}.values():
+            gc(cache, needed)
+
+
+def _other_work_trees(root: Path) -> list[Path]:
+    """Return the repository's work trees besides `root`, without those that we made below it."""
+    listed = git(root, "worktree", "list", "--porcelain").splitlines()
+    trees = [Path(line.removeprefix("worktree ")) for line in listed if line.startswith("worktree ")]
+    own = root.resolve()
+    return [
+        tree for tree in trees if tree != own and own / WORK not in tree.parents and (tree / ".dvc").is_dir()
+    ]
 
 
 @contextlib.contextmanager
@@ -160,6 +220,11 @@ def _strangers(root: Path, of_many: Iterable[Path], outputs: set[Path]) -> Itera
                 yield relative
 
 
+def _holds(folder: Path, outputs: set[Path]) -> bool:
+    """Tell whether a dependency is the folder in which stages put their outputs, one beside the other."""
+    return any(folder in output.parents for output in outputs)
+
+
 def _overlaps(path: Path, outputs: set[Path]) -> bool:
     return any(path == own or path in own.parents or own in path.parents for own in outputs)
 
@@ -168,6 +233,9 @@ def _scratch(root: Path, names: set[str], stale: set[str]) -> Iterator[tuple[Kin
     """Yield what trainings left that were stopped and will not go on, and memos that no stage waits for."""
     for folder in sorted((root / WORK / "scratch").glob("*")):
         if folder.name not in names or folder.name not in stale:
+            yield "scratch", folder
+    for folder in sorted((root / SCRATCH).glob("*")):
+        if folder.name not in names:
             yield "scratch", folder
     for path in sorted((root / WORK / "memos").glob("*")):
         # Beside them lies the lock on them, which stays.

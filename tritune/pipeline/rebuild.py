@@ -99,8 +99,9 @@ def leftover_trees(root: Path) -> list[Path]:
 
 def remove_tree(root: Path, tree: Path) -> None:
     """Remove a work tree, and what git knows of it."""
-    try_git(root, "worktree", "remove", "--force", "--force", str(tree))
+    # The folder first: git refuses one that it did not finish, and forgets one that is not there.
     shutil.rmtree(tree, ignore_errors=True)
+    try_git(root, "worktree", "remove", "--force", "--force", str(tree))
 
 
 @contextlib.contextmanager

@@ -60,7 +60,7 @@ class Promotion:
     stage: str
     replaced: str | None
     changed: bool
-    """False: the version had the stage already."""
+    """False: the version had the stage already, or it may not replace the one that has it."""
 
     message: str
 
@@ -115,12 +115,19 @@ def versions(root: Path) -> list[RegisteredVersion]:
 
 
 def promote(
-    root: Path, version: str, *, stage: str = CHAMPION, force: bool = False, because: str = ""
+    root: Path,
+    version: str,
+    *,
+    stage: str = CHAMPION,
+    force: bool = False,
+    because: str = "",
+    instead_of: str = "",
 ) -> Promotion:
     """Give a stage to a version. Champion only becomes what is not worse on the same test set.
 
     Args:
         because: What a comparison row by row said in its favour; no other is made then. It goes into the tag.
+        instead_of: The version that was compared. Nothing is promoted where another has the stage by now.
 
     Raises:
         InputError: No such version, or the gate refuses; `force` opens it.
@@ -133,6 +140,15 @@ def promote(
         before = tags.holder(stage)
         if before == event.version:
             return Promotion(before, stage, before, False, f"{name} {before} is the {stage} already")
+        if instead_of and before != instead_of:
+            now = f"{before or 'no version'} is the {stage} now and no longer {instead_of}, with which"
+            return Promotion(
+                event.version,
+                stage,
+                before,
+                False,
+                f"{now} {event.version} was compared; nothing is promoted",
+            )
         if stage == CHAMPION and before and not force and not because:
             candidate, champion = describe(root, tags, [event, _find_version(tags, before)])
             # auto: what the candidate's own comparison was made by.

@@ -19,6 +19,8 @@ from tritune.settings.project import Project, read_project
 
 FOLDER = WORK / "retrain"
 TREE = FOLDER / "project"
+SCRATCH = FOLDER / "scratch"
+LOCK = WORK / "retrain.lock"
 
 SHARED = ("slots", "memos")
 """Below `WORK`: places for trainings, and what the frozen layers gave."""
@@ -38,7 +40,7 @@ def open_work_tree(root: Path) -> Path:
     for name in SHARED:
         _link(root / WORK / name, tree / WORK / name)
     # A killed training goes on in the next work tree.
-    _link(root / FOLDER / "scratch", tree / WORK / "scratch")
+    _link(root / SCRATCH, tree / WORK / "scratch")
     _link_sources(project, root, tree)
     return tree
 
@@ -46,8 +48,9 @@ def open_work_tree(root: Path) -> Path:
 def close_work_tree(root: Path) -> None:
     """Take the work tree away, whole or half made; nothing happens where there is none."""
     tree = root / TREE
-    try_git(root, "worktree", "remove", "--force", "--force", str(tree))
+    # The folder first: git refuses one that it did not finish, and forgets one that is not there.
     shutil.rmtree(tree, ignore_errors=True)
+    try_git(root, "worktree", "remove", "--force", "--force", str(tree))
 
 
 def _share_cache(root: Path, tree: Path) -> None:
@@ -55,7 +58,8 @@ def _share_cache(root: Path, tree: Path) -> None:
 
     local = root / ".dvc/config.local"
     if local.is_file():
-        shutil.copyfile(local, tree / ".dvc/config.local")
+        # With its mode: it may hold a remote's password.
+        shutil.copy(local, tree / ".dvc/config.local")
     with open_repository(root) as repo:
         cache = repo.cache.local_cache_dir
     with Config(str(tree / ".dvc"), validate=False).edit("local") as settings:
@@ -85,10 +89,26 @@ def _link_sources(project: Project, root: Path, tree: Path) -> None:
             )
         if not (root / place).exists():
             continue  # the stage that reads it says so
-        link = tree / place
+        if _linked_above(place, root, tree):
+            continue
+        link = (tree / place).parent.resolve() / place.name
         if link.is_dir() and not link.is_symlink():
             shutil.rmtree(link)
         else:
             link.unlink(missing_ok=True)
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to((root / place).resolve())
+
+
+def _linked_above(place: Path, root: Path, tree: Path) -> bool:
+    """Tell whether a folder above `place` is a link out of the work tree; have it lead where the user's does.
+
+    What lies behind such a link is the user's own, and nothing there may be removed.
+    """
+    for above in reversed(place.parents):
+        link = tree / above
+        if link.is_symlink() and not link.resolve().is_relative_to(tree.resolve()):
+            link.unlink()
+            link.symlink_to((root / above).resolve())
+            return True
+    return False

@@ -52,7 +52,7 @@ def answer_sheet(predictions: pa.Table, *, task: str, labels: Sequence[str]) -> 
         return _one_label(table, labels)
     if task == "named_entity_recognition":
         return _tags(table)
-    return _answers(table) if task == "question_answering" else _turns(table)
+    return _answers(table) if task == "question_answering" else _dialogues(table)
 
 
 def _one_label(table: pa.Table, labels: Sequence[str]) -> Sheet:
@@ -95,12 +95,19 @@ def _answers(table: pa.Table) -> Sheet:
     return Sheet("answer F1", table["id"].to_pylist(), scores, _arrays(classes))
 
 
-def _turns(table: pa.Table) -> Sheet:
-    rows = [
-        f"{one}/{turn}" for one, turn in zip(*(table[n].to_pylist() for n in ("id", "turn")), strict=True)
-    ]
-    losses = table[NEGATIVE_LOG_LIKELIHOOD].to_numpy().astype(np.float64)
-    return Sheet("log likelihood of a turn's token", rows, -losses)
+def _dialogues(table: pa.Table) -> Sheet:
+    """Return one row a dialogue: its turns are alike, and as rows would make any test too sure."""
+    turns: defaultdict[str, list[str]] = defaultdict(list)
+    losses: defaultdict[str, float] = defaultdict(float)
+    tokens: defaultdict[str, int] = defaultdict(int)
+    names = ("id", "turn", NEGATIVE_LOG_LIKELIHOOD, "tokens")
+    for one, turn, loss, count in zip(*(table[name].to_pylist() for name in names), strict=True):
+        turns[one].append(str(turn))
+        losses[one] += loss * count
+        tokens[one] += count
+    rows = [f"{one}/{','.join(own)}" for one, own in turns.items()]
+    scores = np.array([-losses[one] / max(tokens[one], 1) for one in turns])
+    return Sheet("log likelihood of a dialogue's token", rows, scores)
 
 
 def _overlap(given: set[Any], found: set[Any]) -> float:

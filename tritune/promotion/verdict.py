@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from tritune.errors import InputError
 from tritune.promotion.paired_tests import non_inferiority_p, worse_p
 from tritune.promotion.sheet import Sheet
@@ -53,12 +55,18 @@ def judge(
         names: Of champion and challenger, for the sentence.
 
     Raises:
-        InputError: They answered different rows.
+        InputError: They answered different rows, or a score is no finite number.
     """
     old, new = names
     if champion.rows != challenger.rows or champion.score != challenger.score:
         raise InputError(f"{new} and {old} did not answer the same test rows, so they can't be compared; "
                          f"compare them yourself, then `tritune promote {new} --force`")  # fmt: skip
+    for name, sheet in ((old, champion), (new, challenger)):
+        if broken := int(np.sum(~np.isfinite(sheet.scores))):
+            raise InputError(
+                f"{name}: {broken} of its {len(sheet.rows)} scores on the test rows of {old} are no finite "
+                f"number, so {new} can't be compared; see its training for a loss that ran away"
+            )
     rows = len(champion.rows)
     before, after = float(champion.scores.mean()), float(challenger.scores.mean())
     p = non_inferiority_p(champion.scores, challenger.scores, margin=settings.margin)
@@ -83,14 +91,14 @@ def judge(
     }
     scores = f"{champion.score} {after:.4f} against {before:.4f} on the {rows} test rows of {old}"
     objections = []
-    if p > LEVEL:
+    if not p <= LEVEL:  # a p-value that is no number shows nothing
         objections.append(_not_shown(before, after, p, settings.margin))
     objections += [
         f"{name} is right {one.challenger:.3f} of the time instead of {one.champion:.3f} ({p_text(one.p)})"
         for name, one in worse.items()
     ]
     errors = champion.calibration_error, challenger.calibration_error
-    if None not in errors and errors[1] - errors[0] > settings.calibration_margin + ROUNDING:  # type: ignore[operator]
+    if None not in errors and not errors[1] - errors[0] <= settings.calibration_margin + ROUNDING:  # type: ignore[operator]
         objections.append(
             f"its expected calibration error is {errors[1]:.3f} instead of {errors[0]:.3f}, and "
             f"register.calibration_margin allows {settings.calibration_margin:g} more"

@@ -1,6 +1,7 @@
 """Which rows are compared, what counts as drift, and what is said of it."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,7 @@ def test_the_same_rows_are_nothing_new(draw):
     old = rows(draw, 100)
     report = drift_report(data(old), data(old[::-1]), embed=None)
     assert (report.added, report.removed, report.calls_for_training) == (0, 0, False)
+    assert report.sentence == "no new row"
 
 
 def test_rows_taken_away_at_random_are_no_reason_and_a_class_taken_away_is(draw):
@@ -69,7 +71,7 @@ def test_a_new_class_is_drift_whatever_its_share(draw):
     old = rows(draw, 100)
     report = drift_report(data(old), data(old, labels=[*LABELS, "d"]), embed=None)
     assert report.drift
-    assert report.sentence == "no new row, new classes: d, too few to test for drift (fewer than 20)"
+    assert report.sentence == "no new row, new classes: d"
 
 
 def test_a_corrected_label_is_a_new_row(draw):
@@ -77,6 +79,25 @@ def test_a_corrected_label_is_a_new_row(draw):
     corrected = [old[0].__class__(old[0].text, ("c" if old[0].labels != ("c",) else "a",)), *old[1:]]
     report = drift_report(data(old), data(corrected), embed=None)
     assert (report.added, report.removed, report.checks, report.calls_for_training) == (1, 1, [], True)
+
+
+def test_other_answers_to_the_same_texts_call_for_training_and_are_not_tested(draw):
+    old = [replace(one, content="old") for one in rows(draw, 100)]
+    new = [*(replace(one, content="new") for one in old[:30]), *old[30:]]
+    report = drift_report(data(old), data(new), embed=None)
+    assert (report.added, report.removed, report.corrected, report.checks) == (0, 0, 30, [])
+    assert report.calls_for_training
+    assert report.sentence == "no new row, 30 known with other answers, tags or roles, or in another split"
+    assert report_from_json(report.as_json()) == report
+
+
+def test_new_rows_are_tested_without_those_that_only_moved(draw):
+    old = [replace(one, content="train") for one in rows(draw, 300)]
+    moved = [replace(one, content="test") for one in old]
+    new = rows(draw, 100, shares=(0.1, 0.3, 0.6))
+    report = drift_report(data(old), data([*moved, *new]), embed=None)
+    assert (report.added, report.removed, report.corrected) == (100, 0, 300)
+    assert report.checks == drift_report(data(old), data([*old, *new]), embed=None).checks
 
 
 @pytest.mark.slow  # a minute; by default test_multiple_tests.py counts what Holm's procedure does

@@ -17,9 +17,11 @@ from registry_fixtures import quiet_home, registered, trained, with_champion
 from registry_project import Project
 
 from flows.cli import main
+from flows.workspace import only_retraining
 from tritune.pipeline import checkup as module
 from tritune.pipeline.checkup import Check, checkup
 from tritune.pipeline.rebuild import FOLDER
+from tritune.pipeline.work_tree import SCRATCH, TREE
 
 TORCH = metadata.version("torch")
 
@@ -140,6 +142,29 @@ def test_a_work_tree_that_a_kill_left_is_told_and_pruned(healthy: Project, monke
     assert main(["prune", "--yes"]) == 0
     assert look(healthy)["left behind"].verdict == "ok"
     assert not tree.exists()
+    assert healthy.git("worktree", "list").count("\n") == 0
+
+
+def test_a_retraining_s_work_tree_is_left_behind_when_it_was_killed(
+    healthy: Project, monkeypatch: pytest.MonkeyPatch
+):
+    tree = healthy.folder / TREE
+    healthy.git("worktree", "add", "--quiet", "--detach", str(tree))
+    scratch = healthy.folder / SCRATCH / "train@gone-13"
+    scratch.mkdir(parents=True)
+    with only_retraining(healthy.folder):
+        assert look(healthy)["left behind"].verdict == "ok"
+    assert look(healthy)["left behind"] == Check(
+        "left behind",
+        "warning",
+        "the work tree of a retraining that was killed: .dvc/tmp/tritune/retrain/project; remove them with "
+        "`tritune prune --yes`",
+    )
+    monkeypatch.chdir(healthy.folder)
+    assert main(["prune", "--yes"]) == 0
+    assert look(healthy)["left behind"].verdict == "ok"
+    assert not tree.exists()
+    assert not scratch.exists()
     assert healthy.git("worktree", "list").count("\n") == 0
 
 

@@ -33,3 +33,20 @@ def test_decisions_come_back_the_latest_first(project: Project):
     assert (project.git("status", "--porcelain"), project.git("rev-parse", "HEAD"), project.tags()) == before
     subjects = project.git("log", "--format=%s", REF).splitlines()
     assert subjects == ['kept out: v0.0.2 is kept out: it is worse; "quoted"', "nothing new: nothing changed"]
+
+
+def test_a_reason_of_several_lines_is_kept_as_one(project: Project):
+    record(project.folder, Decision("kept out", "class 'a\n\nb' is worse", "v0.0.2"))
+    (found,) = read_decisions(project.folder)
+    assert (found.reason, found.version) == ("class 'a b' is worse", "v0.0.2")
+
+
+def test_what_is_no_decision_is_passed_over(project: Project):
+    record(project.folder, Decision("kept out", "first", "v0.0.2"))
+    who = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
+    tree, before = project.git("rev-parse", f"{REF}^{{tree}}"), project.git("rev-parse", REF)
+    for body in ("not JSON", "[1]"):
+        before = project.git(*who, "commit-tree", tree, "-p", before, "-m", f"Note\n\n{body}")
+    project.git("update-ref", REF, before)
+    record(project.folder, Decision("failed", "second"))
+    assert [one.reason for one in read_decisions(project.folder)] == ["second", "first"]

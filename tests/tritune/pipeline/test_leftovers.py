@@ -15,6 +15,7 @@ from registry_fixtures import quiet_home, trained
 from registry_project import DAG, Project
 
 from flows.cli import main
+from flows.workspace import only_retraining
 from tritune.errors import InputError
 from tritune.pipeline.leftovers import Leftovers, find_leftovers, remove_leftovers
 from tritune.pipeline.registry import materialise, register
@@ -159,6 +160,42 @@ def test_the_user_s_own_files_among_the_results_stay(untidy: Project):
     assert found(untidy)["result"] == ["checkpoints/half-13", "metrics/half-13.json"]
 
 
+def test_what_a_stage_reads_stays_though_no_stage_writes_it_any_more(untidy: Project):
+    pipeline = (untidy.folder / "dvc.yaml").read_text()
+    first, rest = pipeline.index("  ingest:"), pipeline.index("  select:")
+    (untidy.folder / "dvc.yaml").write_text(pipeline[:first] + pipeline[rest:])
+    listed = found(untidy)
+    assert listed["result"] == ["checkpoints/half-13", "metrics/half-13.json"]
+    assert listed["lock entry"] == ["ingest", "train@half-13"]
+
+
+def test_a_result_that_somebody_changed_or_committed_stays(untidy: Project):
+    (untidy.folder / "checkpoints/half-13/weights").unlink()  # a link into the cache
+    (untidy.folder / "checkpoints/half-13/weights").write_text("mine")
+    untidy.git("add", "metrics/half-13.json")
+    assert found(untidy).keys() == {"cache"}
+    remove_leftovers(untidy.folder, find_leftovers(untidy.folder))
+    assert found(untidy) == {}
+    assert (untidy.folder / "checkpoints/half-13/weights").read_text() == "mine"
+
+
+def test_what_is_under_dvc_by_itself_stays(untidy: Project):
+    (untidy.folder / "metrics/own.json").write_text("{}")
+    untidy.dvc("add", "--quiet", "metrics/own.json")
+    assert found(untidy)["result"] == ["checkpoints/half-13", "metrics/half-13.json"]
+
+
+def test_a_retraining_that_is_going_on_keeps_what_it_works_with(
+    untidy: Project, monkeypatch: pytest.MonkeyPatch, capsys
+):
+    before = files(untidy)
+    monkeypatch.chdir(untidy.folder)
+    with only_retraining(untidy.folder):
+        assert main(["prune", "--yes"]) == 2
+    assert f"error: a retraining is going on in {untidy.folder} (process " in capsys.readouterr().err
+    assert files(untidy) == before
+
+
 def test_a_cache_that_other_projects_may_share_stays(untidy: Project, tmp_path: Path):
     shared = tmp_path / "shared"
     shutil.copytree(untidy.folder / ".dvc/cache", shared)
@@ -172,6 +209,36 @@ def test_a_cache_that_other_projects_may_share_stays(untidy: Project, tmp_path: 
     before = sorted(shared.rglob("*"))
     remove_leftovers(untidy.folder, leftovers)
     assert sorted(shared.rglob("*")) == before
+
+
+def test_what_a_stash_a_detached_commit_or_an_experiment_names_stays(untidy: Project):
+    who = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
+    untidy.train("0.93")
+    untidy.git(*who, "stash", "--quiet")
+    untidy.train("0.94")
+    untidy.git(*who, "stash", "--quiet")
+    untidy.train("0.95")
+    untidy.git("checkout", "--quiet", "--detach")
+    untidy.git(*who, "commit", "--quiet", "--all", "--message=Try")
+    untidy.train("0.96")
+    experiment = untidy.git(*who, "commit-tree", f"{untidy.git(*who, 'stash', 'create')}^{{tree}}", "-mTry")
+    untidy.git("update-ref", f"refs/exps/00/{'0' * 38}/mine", experiment)
+    untidy.train("0.97")
+    remove_leftovers(untidy.folder, find_leftovers(untidy.folder))
+    # 0.9 is the registered version; the 0.91 of long ago is nobody's.
+    kept = {f"weights for {score}" for score in ("0.9", "0.93", "0.94", "0.95", "0.96", "0.97")}
+    assert {one for one in cached(untidy) if one.startswith("weights")} == kept
+
+
+def test_while_there_is_another_work_tree_the_cache_stays(untidy: Project, tmp_path: Path):
+    other = tmp_path / "other"
+    untidy.git("worktree", "add", "--quiet", "--detach", str(other))
+    leftovers = find_leftovers(untidy.folder)
+    assert "cache" not in {one.kind for one in leftovers.found}
+    assert leftovers.note == (
+        f"DVC's cache stays: {other} is a work tree of the same repository, and may need what no commit "
+        "names yet; clear the cache when it is gone (`git worktree remove PATH`)"
+    )
 
 
 def test_a_tag_whose_folder_listing_is_lost_stops_everything(untidy: Project):

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 
 from tritune.metrics.calibration import expected_calibration_error
+from tritune.promotion.paired_tests import non_inferiority_p
 from tritune.promotion.sheet import answer_sheet
 
 
@@ -75,9 +76,33 @@ def test_questions_with_and_without_an_answer_are_told_apart():
     }
 
 
-def test_a_dialogue_s_rows_are_its_turns_and_a_lower_loss_is_better():
+def test_a_dialogue_is_one_row_with_the_mean_over_its_tokens_and_a_lower_loss_is_better():
     table = pa.table(
-        {"split": ["test"] * 2, "id": ["a", "a"], "turn": [1, 3], "negative_log_likelihood": [2.5, 0.5]}
+        {
+            "split": ["test"] * 3,
+            "id": ["a", "a", "b"],
+            "turn": [1, 3, 1],
+            "tokens": [1, 3, 5],
+            "negative_log_likelihood": [2.5, 0.5, 2.0],
+        }
     )
     sheet = answer_sheet(table, task="dialogue", labels=[])
-    assert (list(sheet.rows), sheet.scores.tolist()) == (["a/1", "a/3"], [-2.5, -0.5])
+    assert (list(sheet.rows), sheet.scores.tolist()) == (["a/1,3", "b/1"], [-1.0, -2.0])
+
+
+def test_more_turns_of_the_same_dialogues_are_no_more_evidence():
+    def scores(seed: int, turns: int) -> np.ndarray:
+        losses = np.random.default_rng(seed).normal(2.0, 0.1, 30)
+        table = pa.table(
+            {
+                "split": ["test"] * (30 * turns),
+                "id": [str(row) for row in range(30) for _ in range(turns)],
+                "turn": list(range(turns)) * 30,
+                "tokens": [7] * (30 * turns),
+                "negative_log_likelihood": np.repeat(losses, turns),
+            }
+        )
+        return answer_sheet(table, task="dialogue", labels=[]).scores
+
+    once, often = (non_inferiority_p(scores(0, n), scores(1, n), margin=0.01) for n in (1, 8))
+    assert often == pytest.approx(once)

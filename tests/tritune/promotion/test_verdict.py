@@ -105,3 +105,27 @@ def test_other_rows_can_t_be_compared():
         "v0.0.2 and v0.0.1 did not answer the same test rows, so they can't be compared; compare them "
         "yourself, then `tritune promote v0.0.2 --force`"
     )
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_scores_that_are_no_finite_numbers_are_refused(value: float):
+    champion, challenger = sheet(wrong=range(0)), sheet(wrong=range(0))
+    challenger.scores[3] = value
+    with pytest.raises(InputError) as refused:
+        verdict(champion, challenger)
+    assert str(refused.value) == (
+        "v0.0.2: 1 of its 1000 scores on the test rows of v0.0.1 are no finite number, so v0.0.2 can't be "
+        "compared; see its training for a loss that ran away"
+    )
+    with pytest.raises(InputError, match=r"^v0\.0\.1: 1 of its 1000 scores"):
+        verdict(challenger, champion)
+
+
+def test_a_calibration_error_that_is_no_number_keeps_out():
+    champion = sheet(wrong=range(900, 980))
+    assert not verdict(champion, sheet(wrong=range(950, 980), error=np.nan)).promote
+
+
+def test_a_p_value_that_is_no_number_keeps_out(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("tritune.promotion.verdict.non_inferiority_p", lambda *_, **__: np.nan)
+    assert not verdict(sheet(wrong=range(900, 980)), sheet(wrong=range(950, 980))).promote
