@@ -100,7 +100,7 @@ def estimate_training(
         _, (timed, asked, training) = leave_out_padding(
             model, prefix, [timed, asked, training], objective=objective, pad_token_id=pad_token_id
         )
-        costs = np.array([tokens_run(training, rows, objective=objective, model=model) for rows in batches])
+        costs = tokens_run(training, batches, objective=objective, model=model)
         heaviest = batches[int(costs.argmax())]
         filled = (len(timed.tokens) + len(asked.tokens)) / (len(training.tokens) + len(validation.tokens))
         optimizer = plan_optimizer(model, plan, weight_decay=settings.weight_decay)
@@ -133,7 +133,7 @@ def estimate_training(
         ends = (plan.phases[0], plan.phases[-1]) if len(plan.phases) > 1 else plan.phases
         steps = [seconds_of(timed, batch_size=settings.batch_size, phase=phase) for phase in ends]
         sub_batches = epoch_batches(timed.rows, batch_size=settings.batch_size, seed=0, epoch=0)
-        sub_costs = [tokens_run(timed, rows, objective=objective, model=model) for rows in sub_batches]
+        sub_costs = tokens_run(timed, sub_batches, objective=objective, model=model)
         started = time.monotonic()
         model_outputs(
             model,
@@ -171,13 +171,20 @@ def mean_over_phases(plan: TuningPlan, ends: Sequence[float]) -> float:
     return mean
 
 
-def tokens_run(table: TokenTable, rows: np.ndarray, *, objective: Objective, model: PreTrainedModel) -> int:
-    """Return the tokens that one step on these rows runs through the layers, padding counted."""
+def tokens_run(
+    table: TokenTable, batches: Sequence[np.ndarray], *, objective: Objective, model: PreTrainedModel
+) -> np.ndarray:
+    """Return [steps] int64: the tokens that each step runs through the layers, padding counted.
+
+    Args:
+        batches: the row numbers of each step.
+    """
+    lengths = table.lengths
     if table.packed:
-        return int(table.lengths[rows].sum())
-    lengths, terms = table.lengths[rows], objective.items(table)[rows]
-    cut: Sequence[np.ndarray] = pieces(rows, lengths, terms=terms, most_terms=places_at_once(model))
-    return sum(len(piece) * int(table.lengths[piece].max()) for piece in cut)
+        return np.array([lengths[rows].sum() for rows in batches])
+    items, most_terms = objective.items(table), places_at_once(model)
+    steps = (pieces(rows, lengths[rows], terms=items[rows], most_terms=most_terms) for rows in batches)
+    return np.array([sum(len(piece) * lengths[piece].max() for piece in cut) for cut in steps])
 
 
 def _rows_of(table: TokenTable, rows: np.ndarray) -> TokenTable:

@@ -89,16 +89,28 @@ def test_fewer_rows_than_it_times_are_enough(kit):
 
 def test_tokens_run_are_those_of_the_pieces(kit):
     table = kit.token_table(16)
-    tokens = tokens_run(table, np.arange(16), objective=SINGLE, model=kit.tiny_bert())
+    (tokens,) = tokens_run(table, [np.arange(16)], objective=SINGLE, model=kit.tiny_bert())
     # A difference of 12 - 3 tokens in 16 rows is too little to be worth a second piece.
     assert len(table.tokens) <= tokens <= 16 * table.lengths.max()
 
 
 def test_padding_does_not_run_in_packed_rows(kit):
     table = replace(kit.token_table(16), packed=True)
-    rows = np.array([2, 5, 7])
-    tokens = tokens_run(table, rows, objective=SINGLE, model=kit.tiny_bert())
-    assert tokens == len(table.row(2)) + len(table.row(5)) + len(table.row(7))
+    batches = [np.array([2, 5, 7]), np.array([1])]
+    tokens = tokens_run(table, batches, objective=SINGLE, model=kit.tiny_bert())
+    assert tokens.tolist() == [sum(len(table.row(row)) for row in (2, 5, 7)), len(table.row(1))]
+
+
+def test_the_table_is_gone_through_once_however_many_steps_there_are(kit):
+    table, seen = kit.token_table(16), []
+
+    class Counted:
+        def items(self, given):
+            seen.append(given)
+            return SINGLE.items(given)
+
+    tokens_run(table, [np.array([row]) for row in range(16)], objective=Counted(), model=kit.tiny_bert())
+    assert seen == [table]
 
 
 @pytest.mark.parametrize("rows", [[3, 1], [0], [4, 4, 2]])
