@@ -83,9 +83,9 @@ def fill_memo(
     memo = np.lib.format.open_memmap(unfinished, "w+", kind, (len(table.tokens), prefix.width))
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
-    done = 0
+    done, lengths = 0, table.lengths
     try:
-        for rows in _batches(table.lengths):
+        for rows in _batches(lengths):
             batch = collate(table, rows, pad_token_id=pad_token_id).to(device)
             with (
                 torch.inference_mode(),
@@ -97,7 +97,7 @@ def fill_memo(
             for row, value in zip(rows, values, strict=True):
                 begin, end = table.offsets[row], table.offsets[row + 1]
                 memo[begin:end] = value[: end - begin]
-            done += int(table.lengths[rows].sum())
+            done += int(lengths[rows].sum())
             yield done
     finally:
         for module, training in modes:

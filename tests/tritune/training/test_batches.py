@@ -127,3 +127,9 @@ def test_a_batch_tells_its_rows_lengths_where_they_are_wanted():
     assert collate(table, rows, pad_token_id=0).row_lengths is None
     lengths = collate(replace(table, packed=True), rows, pad_token_id=0).row_lengths
     assert lengths.tolist() == [[1], [3]]
+
+
+def test_a_batch_costs_what_its_rows_cost_however_large_the_split_is(monkeypatch):
+    table = replace(table_of([[1, 2, 3], [4]]), packed=True)
+    monkeypatch.setattr(TokenTable, "lengths", property(lambda _: pytest.fail("went through all rows")))
+    assert collate(table, np.array([1]), pad_token_id=0).row_lengths.tolist() == [[1]]
