@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -106,11 +106,17 @@ def fill_memo(
     unfinished.replace(path)
 
 
-def make_room(folder: Path, *, needed: int, budget: int) -> None:
-    """Remove the memos not used for longest until `needed` more bytes are within the budget."""
+def make_room(folder: Path, *, needed: int, budget: int, keep: Collection[Path] = ()) -> None:
+    """Remove the memos not used for longest until `needed` more bytes are within the budget.
+
+    Args:
+        keep: memos that stay whatever their age.
+    """
     files = sorted(folder.glob("*.npy"), key=lambda path: path.stat().st_mtime)
     held = sum(path.stat().st_size for path in files)
     for path in files:
+        if path in keep:
+            continue
         if held + needed <= budget:
             return
         held -= path.stat().st_size

@@ -173,13 +173,13 @@ def start_above(
         prefix.remove()
         return None, tables
     print(f"{layers} hold still and run once for all trainings; what they give takes {size}", flush=True)
+    paths = [memos / f"{memo_key(model, prefix, table, precision=precision)}.npy" for table in tables]
     found = []
-    for table in tables:
-        path = memos / f"{memo_key(model, prefix, table, precision=precision)}.npy"
+    for table, path, bytes_ in zip(tables, paths, sizes, strict=True):
         # Trainings side by side want the same one: the first makes it, the others wait.
         with held(memos / "memos.lock", wait_seconds=float("inf")):
             if (memo := read_memo(path)) is None:
-                make_room(memos, needed=sum(sizes), budget=budget)
+                make_room(memos, needed=bytes_, budget=budget, keep=paths)
                 printed = time.monotonic()
                 for done in fill_memo(
                     path,

@@ -10,6 +10,7 @@ import transformers
 from tritune.objectives.named import objective_named
 from tritune.training.batches import collate
 from tritune.training.prefix_memo import fill_memo, make_room, memo_bytes, memo_key, read_memo
+from tritune.training.reduced import start_above
 from tritune.training.stored_prefix import frozen_depth, passing_prefix
 
 SINGLE = objective_named("single_label")
@@ -209,6 +210,34 @@ def test_layers_that_hand_on_more_than_hidden_states_run_as_ever(kit):
     plan = kit.plan_for(t5, frozen=low(t5, 1))
     table = kit.token_table(20)
     assert passing_prefix(t5, frozen_depth(t5, plan), table, objective=SINGLE, pad_token_id=0) is None
+
+
+def started_above(kit, memos, *, gib: float = 1.0):
+    model, tables = tiny("bert"), [kit.token_table(20), kit.token_table(5, seed=1)]
+    prefix, found = start_above(
+        model,
+        2,
+        tables,
+        objective=SINGLE,
+        precision="fp32",
+        memo_gib=gib,
+        pad_token_id=0,
+        memos=memos,
+    )
+    return model, prefix, tables, found
+
+
+def test_a_training_does_not_throw_out_the_memo_that_it_has_just_made(kit, tmp_path):
+    _, prefix, tables, _ = started_above(kit, tmp_path / "first")
+    size = sum(memo_bytes(table, width=prefix.width, precision="fp32") for table in tables)
+    memos = tmp_path / "memos"
+    memos.mkdir()
+    (memos / "old.npy").write_bytes(b"x" * 1000)
+    started_above(kit, memos, gib=(size + 500) / 2**30)
+    # The old one had to go, neither of those that this training reads.
+    made = sorted(path.name for path in (tmp_path / "first").glob("*.npy"))
+    assert sorted(path.name for path in memos.glob("*.npy")) == made
+    assert len(made) == 2
 
 
 def test_the_memos_unused_for_longest_make_room(tmp_path):
