@@ -146,9 +146,7 @@ def collate(table: TokenTable, rows: np.ndarray, *, pad_token_id: int) -> Batch:
     if table.token_types is not None:
         types = torch.from_numpy(_padded(table.token_types, table.offsets, rows, fill=0)[0])
     # Not of `table.lengths`, which would go through all rows of the split for each batch.
-    lengths = (
-        torch.from_numpy(table.offsets[rows + 1] - table.offsets[rows])[:, None] if table.packed else None
-    )
+    lengths = table.offsets[rows + 1] - table.offsets[rows]
     prefix_output = None
     if table.prefix_output is not None:
         prefix_output = _prefix_output(table.prefix_output, table.offsets, rows, inside)
@@ -158,7 +156,7 @@ def collate(table: TokenTable, rows: np.ndarray, *, pad_token_id: int) -> Batch:
         labels=torch.from_numpy(labels.astype(np.int64)),
         token_type_ids=types,
         prefix_output=prefix_output,
-        row_lengths=lengths,
+        row_lengths=torch.from_numpy(lengths)[:, None] if table.packed else None,
     )
 
 
