@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Literal
@@ -24,6 +25,9 @@ from tritune.training.stored_prefix import StoredPrefix
 
 TOKENS_AT_ONCE = 8192
 """Of a batch in filling, padding counted."""
+
+KEPT_FREE = 2**30
+"""Bytes of the disk that memos leave to checkpoints and all else."""
 
 NAMES_ONLY = ("_name_or_path", "architectures", "id2label", "label2id", "transformers_version", "tritune")
 """Of a config: what a fine-tuned model's has otherwise than its base's, and no layer reads."""
@@ -121,6 +125,14 @@ def make_room(folder: Path, *, needed: int, budget: int, keep: Collection[Path] 
             return
         held -= path.stat().st_size
         path.unlink(missing_ok=True)
+
+
+def spare_bytes(folder: Path) -> int:
+    """Return how much a memo may take of the folder's disk: 0 or more; `KEPT_FREE` is left to others.
+
+    A memo is written by way of a map of its file, and a disk that gets full under one kills the process.
+    """
+    return max(0, shutil.disk_usage(folder).free - KEPT_FREE)
 
 
 def _batches(lengths: np.ndarray) -> Iterator[np.ndarray]:

@@ -1,6 +1,7 @@
 """Training from what the frozen layers gave once is training with them, but for rounding."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 import transformers
 
 from tritune.objectives.named import objective_named
+from tritune.training import prefix_memo
 from tritune.training.batches import collate
 from tritune.training.prefix_memo import fill_memo, make_room, memo_bytes, memo_key, read_memo
 from tritune.training.reduced import start_above
@@ -238,6 +240,33 @@ def test_a_training_does_not_throw_out_the_memo_that_it_has_just_made(kit, tmp_p
     made = sorted(path.name for path in (tmp_path / "first").glob("*.npy"))
     assert sorted(path.name for path in memos.glob("*.npy")) == made
     assert len(made) == 2
+
+
+def test_on_a_disk_with_no_place_to_spare_the_layers_run_each_time(kit, tmp_path, monkeypatch, capsys):
+    def disk(free):
+        monkeypatch.setattr(prefix_memo.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+
+    disk(prefix_memo.KEPT_FREE + 2**20 // 2)
+    _, prefix, tables, _ = started_above(kit, tmp_path)
+    needed = sum(memo_bytes(table, width=prefix.width, precision="fp32") for table in tables)
+    for path in tmp_path.glob("*.npy"):
+        path.unlink()
+    capsys.readouterr()
+    disk(prefix_memo.KEPT_FREE + needed - 1)
+    model, prefix, tables, found = started_above(kit, tmp_path)
+    assert (prefix, found) == (None, tables)
+    assert not list(tmp_path.glob("*.npy*"))
+    assert all("forward" not in module.__dict__ for module in model.modules())
+    assert capsys.readouterr().out == (
+        "the 2 lowest layers hold still, but what they give would take 0 MiB more and the disk has 0 MiB to "
+        "spare: they run each time\n"
+    )
+
+
+def test_memos_that_are_there_need_no_place(kit, tmp_path, monkeypatch):
+    started_above(kit, tmp_path)
+    monkeypatch.setattr(prefix_memo.shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    assert started_above(kit, tmp_path)[1] is not None
 
 
 def test_the_memos_unused_for_longest_make_room(tmp_path):
