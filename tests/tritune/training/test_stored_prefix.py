@@ -214,6 +214,24 @@ def test_layers_that_hand_on_more_than_hidden_states_run_as_ever(kit):
     assert passing_prefix(t5, frozen_depth(t5, plan), table, objective=SINGLE, pad_token_id=0) is None
 
 
+@pytest.mark.parametrize("error", [AttributeError, AssertionError, RuntimeError])
+def test_a_model_that_fails_from_there_in_any_way_runs_as_a_whole(kit, error):
+    model, ran = tiny("bert"), []
+
+    def fail(*_):
+        ran.append(1)
+        if len(ran) == 2:
+            raise error
+
+    own = model.bert.encoder.layer[2].register_forward_pre_hook(fail)
+    assert passing_prefix(model, 2, kit.token_table(20), objective=SINGLE, pad_token_id=0) is None
+    own.remove()
+    assert len(ran) == 2
+    assert model.training
+    assert all(not m._forward_pre_hooks and not m._forward_hooks for m in model.modules())
+    assert all("forward" not in m.__dict__ for m in model.modules())
+
+
 def started_above(kit, memos, *, gib: float = 1.0):
     model, tables = tiny("bert"), [kit.token_table(20), kit.token_table(5, seed=1)]
     prefix, found = start_above(
