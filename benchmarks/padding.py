@@ -99,7 +99,7 @@ def compare(
                 print(f"{type(model).__name__} runs with padding only")
                 return
         batches = epoch_batches(training.rows, batch_size=batch_size, seed=SEED, epoch=0)
-        run = sum(tokens_run(table, rows, objective=objective, model=model) for rows in batches)
+        run = int(tokens_run(table, batches, objective=objective, model=model).sum())
         padding[name] = 1 - len(training.tokens) / run
         ways[name] = train(
             TrainingState(model, plan_optimizer(model, plan, weight_decay=0.01)),

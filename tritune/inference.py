@@ -9,7 +9,7 @@ from torch import nn
 from tritune.objectives.objective import Objective
 from tritune.outputs import Outputs
 from tritune.tokens import TokenTable
-from tritune.training.batches import collate
+from tritune.training.batches import collate, pieces
 
 
 def model_outputs(
@@ -34,7 +34,8 @@ def model_outputs(
         precision: of the matrix products.
     """
     device = device or torch.device("cpu")
-    order = np.argsort(-table.lengths, kind="stable")
+    lengths = table.lengths
+    order = np.argsort(-lengths, kind="stable")
     found: list[np.ndarray] = [np.zeros((0, 0), dtype=np.float32)] * table.rows
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
@@ -45,12 +46,14 @@ def model_outputs(
         ):
             for start in range(0, len(order), batch_size):
                 rows = order[start : start + batch_size]
-                batch = collate(table, rows, pad_token_id=pad_token_id).to(device)
-                parts = objective.outputs(model, batch)
-                # One way from the device for all of them.
-                ends = np.cumsum([len(part) for part in parts])[:-1]
-                for row, output in zip(rows, np.split(torch.cat(parts).cpu().numpy(), ends), strict=True):
-                    found[row] = output
+                for piece in pieces(rows, lengths[rows], packed=True) if table.packed else [rows]:
+                    batch = collate(table, piece, pad_token_id=pad_token_id).to(device)
+                    parts = objective.outputs(model, batch)
+                    # One way from the device for all of them.
+                    ends = np.cumsum([len(part) for part in parts])[:-1]
+                    outputs = np.split(torch.cat(parts).cpu().numpy(), ends)
+                    for row, output in zip(piece, outputs, strict=True):
+                        found[row] = output
     finally:
         for module, training in modes:
             module.training = training

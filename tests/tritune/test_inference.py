@@ -13,6 +13,7 @@ from tritune.objectives import single_label
 from tritune.objectives.named import objective_named
 from tritune.outputs import Outputs
 from tritune.tokens import TokenTable
+from tritune.training.packing import packed_layers
 
 SIZES = {"vocab_size": 40, "num_labels": 3, "pad_token_id": 0}
 
@@ -60,6 +61,24 @@ def test_padding_changes_nothing_and_rows_stay_in_order(make):
         together = logits_of(model, rows, pad_token_id=0, batch_size=batch_size)
         assert together.dtype == np.float32
         np.testing.assert_allclose(together, torch.stack(alone).numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_a_row_far_longer_than_the_others_does_not_pad_them_all():
+    lengths = np.array([40, 400, *[40] * 40])
+    rows = TokenTable(
+        row_ids=pa.array([str(i) for i in range(42)]),
+        tokens=np.random.RandomState(0).randint(1, 40, lengths.sum()).astype(np.int32),
+        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        labels=np.zeros(42, dtype=np.int32),
+    )
+    model = bert()
+    expected = logits_of(model, rows, pad_token_id=0)
+    assert packed_layers(model, rows, above=0, objective=objective_named("single_label"), pad_token_id=0)
+    seen = []
+    model.bert.embeddings.register_forward_hook(lambda _, __, output: seen.append(tuple(output.shape[:2])))
+    found = logits_of(model, replace(rows, packed=True), pad_token_id=0)
+    assert seen == [(12, 400), (30, 40)]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_dropout_is_off_and_every_module_gets_its_mode_back():

@@ -1,7 +1,8 @@
 """Low-rank adapters and what is new learn; the base stays as it is, until the adapters are merged into it.
 
 Source: Hu et al. 2021 (LoRA), https://arxiv.org/abs/2106.09685. Where we differ: `modules: auto` adapts every
-linear layer below the head, not the queries and values alone; and the checkpoint has no adapters any more.
+linear layer below the head that is not smaller than the rank, not the queries and values alone; and the
+checkpoint has no adapters any more.
 """
 
 from collections.abc import Collection
@@ -35,22 +36,38 @@ def adapters(
         key: Where the settings stand in params.yaml, for messages.
 
     Raises:
-        InputError: A pattern matches no linear layer, or the rank is more than the smallest of them has.
+        InputError: The model has no linear layer to adapt, a pattern matches none, or the rank is more than
+            one that is named has, or with `auto` than all have.
     """
     names = adaptable_modules(model, anatomy, new=new_tensors)
-    if settings.modules != "auto":
+    if not names:
+        raise InputError(
+            f"{key}: the model has no pretrained linear layer below its head for adapters to stand beside; "
+            "give another kind, such as full or partial"
+        )
+    sizes = {name: min(model.get_submodule(name).weight.shape) for name in names}
+    if settings.modules == "auto":
+        # Gates and regressions on a few numbers are no matrices worth an adapter.
+        names = tuple(name for name in names if sizes[name] >= settings.rank)
+        if not names:
+            largest = max(sizes.values())
+            raise InputError(
+                f"{key}.rank: no linear layer below the head has more than rank {largest} itself (got "
+                f"{settings.rank}); give 1 to {largest}"
+            )
+    else:
         chosen = {
             name
             for pattern in settings.modules
             for name in matching(pattern, names, key=f"{key}.modules", what="linear layer")
         }
         names = tuple(name for name in names if name in chosen)
-    smallest = min(min(model.get_submodule(name).weight.shape) for name in names)
-    if settings.rank > smallest:
-        raise InputError(
-            f"{key}.rank: the smallest of the layers has rank {smallest} itself (got {settings.rank}); give "
-            f"1 to {smallest}"
-        )
+        smallest = min(names, key=sizes.__getitem__)
+        if settings.rank > sizes[smallest]:
+            raise InputError(
+                f"{key}.rank: {smallest} has rank {sizes[smallest]} itself (got {settings.rank}); give at "
+                f"most {sizes[smallest]}, or choose layers without it by {key}.modules"
+            )
     return Adapters(settings.rank, settings.alpha, settings.dropout, names)
 
 

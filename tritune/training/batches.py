@@ -14,6 +14,12 @@ from tritune.tokens import IGNORED, TokenTable
 PADDING_PER_PIECE = 32
 """Places of padding worth saving by one more pass through the model, whose fixed cost is about as high."""
 
+PADDED_PER_PACKED_PIECE = 4096
+"""Places of padding, where none runs through the layers; embeddings and what is above them have it."""
+
+PAIRS_PER_PACKED_PIECE = 2**25
+"""Pairs of places beyond those inside the rows: 32 MiB of the mask that the model makes."""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -101,19 +107,26 @@ def pieces(
         lengths: [n] tokens of each of them.
         terms: [n] terms of the loss of each of them.
         most_terms: of a piece, where each takes much memory; a row with more is a piece of its own.
-        packed: whether padding does not run, so that it is no reason to cut.
+        packed: whether no padding runs through the layers: then only much of it, such as that of one row far
+            longer than the others, is a reason to cut.
     """
     order = np.argsort(-lengths, kind="stable")
     counts = np.zeros_like(lengths) if terms is None or most_terms is None else terms
     most = 0 if most_terms is None else most_terms
     found: list[np.ndarray] = []
-    start = padding = held = 0
+    start = held = tokens = pairs = 0
     for position, index in enumerate(order):
-        padding += 0 if packed else lengths[order[start]] - lengths[index]
-        held += counts[index]
-        if position > start and (padding > PADDING_PER_PIECE or held > most):
+        longest, length, count = int(lengths[order[start]]), int(lengths[index]), position + 1 - start
+        held, tokens, pairs = held + counts[index], tokens + length, pairs + length**2
+        padding = count * longest - tokens
+        if packed:
+            beyond = count * longest**2 - pairs
+            padded = padding > max(PADDED_PER_PACKED_PIECE, 2 * tokens) or beyond > PAIRS_PER_PACKED_PIECE
+        else:
+            padded = padding > PADDING_PER_PIECE
+        if position > start and (padded or held > most):
             found.append(rows[order[start:position]])
-            start, padding, held = position, 0, counts[index]
+            start, held, tokens, pairs = position, counts[index], length, length**2
     return [*found, rows[order[start:]]]
 
 
@@ -132,6 +145,8 @@ def collate(table: TokenTable, rows: np.ndarray, *, pad_token_id: int) -> Batch:
     types = None
     if table.token_types is not None:
         types = torch.from_numpy(_padded(table.token_types, table.offsets, rows, fill=0)[0])
+    # Not of `table.lengths`, which would go through all rows of the split for each batch.
+    lengths = table.offsets[rows + 1] - table.offsets[rows]
     prefix_output = None
     if table.prefix_output is not None:
         prefix_output = _prefix_output(table.prefix_output, table.offsets, rows, inside)
@@ -141,7 +156,7 @@ def collate(table: TokenTable, rows: np.ndarray, *, pad_token_id: int) -> Batch:
         labels=torch.from_numpy(labels.astype(np.int64)),
         token_type_ids=types,
         prefix_output=prefix_output,
-        row_lengths=torch.from_numpy(table.lengths[rows])[:, None] if table.packed else None,
+        row_lengths=torch.from_numpy(lengths)[:, None] if table.packed else None,
     )
 
 

@@ -1,16 +1,16 @@
 """What a training will cost, from a few of its own steps.
 
 The steps are run by the training loop itself, with what a training leaves out left out. The memory is that of
-the step with most tokens; the time is that of a few steps drawn at random, per token that runs (padding too,
-where the model needs it), times the tokens of all steps. Of several phases the first and the last are timed,
-each is weighted with its length, and the time of one between lies between theirs as its compute does; the
-memory is the last one's, in which most learns. A training's own start and the writing of its state are not
-in it.
+the step with most tokens or of that with the largest piece, whichever takes more, when the optimizer has its
+state; the time is that of a few steps drawn at random, per token that runs (padding too, where the model
+needs it), times the tokens of all steps. Of several phases the first and the last are timed, each is weighted
+with its length, and the time of one between lies between theirs as its compute does; the memory is the last
+one's, in which most learns. A training's own start and the writing of its state are not in it.
 """
 
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -100,8 +100,9 @@ def estimate_training(
         _, (timed, asked, training) = leave_out_padding(
             model, prefix, [timed, asked, training], objective=objective, pad_token_id=pad_token_id
         )
-        costs = np.array([tokens_run(training, rows, objective=objective, model=model) for rows in batches])
-        heaviest = batches[int(costs.argmax())]
+        costs = tokens_run(training, batches, objective=objective, model=model)
+        heaviest = int(costs.argmax())
+        largest = int(largest_pieces(training, batches, objective=objective, model=model).argmax())
         filled = (len(timed.tokens) + len(asked.tokens)) / (len(training.tokens) + len(validation.tokens))
         optimizer = plan_optimizer(model, plan, weight_decay=settings.weight_decay)
 
@@ -129,11 +130,14 @@ def estimate_training(
                 started = time.monotonic()
             return found
 
-        seconds_of(_rows_of(training, heaviest), batch_size=len(heaviest), phase=plan.phases[-1])
+        # The first of them makes the optimizer's state; the most memory is in use when it is there already.
+        for step in (heaviest, *sorted({heaviest, largest})):
+            rows = batches[step]
+            seconds_of(_rows_of(training, rows), batch_size=len(rows), phase=plan.phases[-1])
         ends = (plan.phases[0], plan.phases[-1]) if len(plan.phases) > 1 else plan.phases
         steps = [seconds_of(timed, batch_size=settings.batch_size, phase=phase) for phase in ends]
         sub_batches = epoch_batches(timed.rows, batch_size=settings.batch_size, seed=0, epoch=0)
-        sub_costs = [tokens_run(timed, rows, objective=objective, model=model) for rows in sub_batches]
+        sub_costs = tokens_run(timed, sub_batches, objective=objective, model=model)
         started = time.monotonic()
         model_outputs(
             model,
@@ -171,13 +175,35 @@ def mean_over_phases(plan: TuningPlan, ends: Sequence[float]) -> float:
     return mean
 
 
-def tokens_run(table: TokenTable, rows: np.ndarray, *, objective: Objective, model: PreTrainedModel) -> int:
-    """Return the tokens that one step on these rows runs through the layers, padding counted."""
+def tokens_run(
+    table: TokenTable, batches: Sequence[np.ndarray], *, objective: Objective, model: PreTrainedModel
+) -> np.ndarray:
+    """Return [steps] int64: the tokens that each step runs through the layers, padding counted.
+
+    Args:
+        batches: the row numbers of each step.
+    """
+    lengths = table.lengths
     if table.packed:
-        return int(table.lengths[rows].sum())
-    lengths, terms = table.lengths[rows], objective.items(table)[rows]
-    cut: Sequence[np.ndarray] = pieces(rows, lengths, terms=terms, most_terms=places_at_once(model))
-    return sum(len(piece) * int(table.lengths[piece].max()) for piece in cut)
+        return np.array([lengths[rows].sum() for rows in batches])
+    return np.array([sum(sizes) for sizes in _piece_sizes(table, batches, objective=objective, model=model)])
+
+
+def largest_pieces(
+    table: TokenTable, batches: Sequence[np.ndarray], *, objective: Objective, model: PreTrainedModel
+) -> np.ndarray:
+    """Return [steps] int64: the places, padding among them, of the largest piece of each step."""
+    return np.array([max(sizes) for sizes in _piece_sizes(table, batches, objective=objective, model=model)])
+
+
+def _piece_sizes(
+    table: TokenTable, batches: Sequence[np.ndarray], *, objective: Objective, model: PreTrainedModel
+) -> Iterator[list[int]]:
+    """Yield for each step the places of each of its pieces."""
+    lengths, items, most_terms = table.lengths, objective.items(table), places_at_once(model)
+    for rows in batches:
+        cut = pieces(rows, lengths[rows], terms=items[rows], most_terms=most_terms, packed=table.packed)
+        yield [len(piece) * int(lengths[piece].max()) for piece in cut]
 
 
 def _rows_of(table: TokenTable, rows: np.ndarray) -> TokenTable:

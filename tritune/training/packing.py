@@ -71,8 +71,8 @@ def packed_layers(
         close = 1e-5 * float(expected.abs().max().clamp(min=1))
         if torch.allclose(found, expected, rtol=1e-4, atol=close):
             return packing
-    except (IndexError, KeyError, RuntimeError, TypeError, ValueError):
-        pass  # its layers take hidden states of no other shape
+    except Exception:
+        pass  # a trial: whatever code of others makes of hidden states in this shape, it runs with padding
     finally:
         for module, training in modes:
             module.training = training

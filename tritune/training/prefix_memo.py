@@ -8,7 +8,8 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Iterator
+import shutil
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +25,9 @@ from tritune.training.stored_prefix import StoredPrefix
 
 TOKENS_AT_ONCE = 8192
 """Of a batch in filling, padding counted."""
+
+KEPT_FREE = 2**30
+"""Bytes of the disk that memos leave to checkpoints and all else."""
 
 NAMES_ONLY = ("_name_or_path", "architectures", "id2label", "label2id", "transformers_version", "tritune")
 """Of a config: what a fine-tuned model's has otherwise than its base's, and no layer reads."""
@@ -83,9 +87,9 @@ def fill_memo(
     memo = np.lib.format.open_memmap(unfinished, "w+", kind, (len(table.tokens), prefix.width))
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
-    done = 0
+    done, lengths = 0, table.lengths
     try:
-        for rows in _batches(table.lengths):
+        for rows in _batches(lengths):
             batch = collate(table, rows, pad_token_id=pad_token_id).to(device)
             with (
                 torch.inference_mode(),
@@ -97,7 +101,7 @@ def fill_memo(
             for row, value in zip(rows, values, strict=True):
                 begin, end = table.offsets[row], table.offsets[row + 1]
                 memo[begin:end] = value[: end - begin]
-            done += int(table.lengths[rows].sum())
+            done += int(lengths[rows].sum())
             yield done
     finally:
         for module, training in modes:
@@ -106,15 +110,29 @@ def fill_memo(
     unfinished.replace(path)
 
 
-def make_room(folder: Path, *, needed: int, budget: int) -> None:
-    """Remove the memos not used for longest until `needed` more bytes are within the budget."""
+def make_room(folder: Path, *, needed: int, budget: int, keep: Collection[Path] = ()) -> None:
+    """Remove the memos not used for longest until `needed` more bytes are within the budget.
+
+    Args:
+        keep: memos that stay whatever their age.
+    """
     files = sorted(folder.glob("*.npy"), key=lambda path: path.stat().st_mtime)
     held = sum(path.stat().st_size for path in files)
     for path in files:
+        if path in keep:
+            continue
         if held + needed <= budget:
             return
         held -= path.stat().st_size
         path.unlink(missing_ok=True)
+
+
+def spare_bytes(folder: Path) -> int:
+    """Return how much a memo may take of the folder's disk: 0 or more; `KEPT_FREE` is left to others.
+
+    A memo is written by way of a map of its file, and a disk that gets full under one kills the process.
+    """
+    return max(0, shutil.disk_usage(folder).free - KEPT_FREE)
 
 
 def _batches(lengths: np.ndarray) -> Iterator[np.ndarray]:

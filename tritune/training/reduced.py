@@ -19,7 +19,15 @@ from tritune.tokens import TokenTable
 from tritune.training.batches import steps_per_epoch
 from tritune.training.embedding_rows import CutEmbedding, cut_embedding, left_of_unseen
 from tritune.training.packing import Packing, packed_layers
-from tritune.training.prefix_memo import Precision, fill_memo, make_room, memo_bytes, memo_key, read_memo
+from tritune.training.prefix_memo import (
+    Precision,
+    fill_memo,
+    make_room,
+    memo_bytes,
+    memo_key,
+    read_memo,
+    spare_bytes,
+)
 from tritune.training.state import TrainingState
 from tritune.training.stored_prefix import StoredPrefix, frozen_depth, passing_prefix
 
@@ -172,14 +180,24 @@ def start_above(
         )
         prefix.remove()
         return None, tables
-    print(f"{layers} hold still and run once for all trainings; what they give takes {size}", flush=True)
+    paths = [memos / f"{memo_key(model, prefix, table, precision=precision)}.npy" for table in tables]
     found = []
-    for table in tables:
-        path = memos / f"{memo_key(model, prefix, table, precision=precision)}.npy"
-        # Trainings side by side want the same one: the first makes it, the others wait.
-        with held(memos / "memos.lock", wait_seconds=float("inf")):
+    # Trainings side by side want the same ones: the first makes them, the others wait.
+    with held(memos / "memos.lock", wait_seconds=float("inf")):
+        missing = sum(bytes_ for path, bytes_ in zip(paths, sizes, strict=True) if not path.exists())
+        if missing:
+            make_room(memos, needed=missing, budget=budget, keep=paths)
+        if missing > (free := spare_bytes(memos)):
+            print(
+                f"{layers} hold still, but what they give would take {missing / 2**20:,.0f} MiB more and the "
+                f"disk has {free / 2**20:,.0f} MiB to spare: they run each time",
+                flush=True,
+            )
+            prefix.remove()
+            return None, tables
+        print(f"{layers} hold still and run once for all trainings; what they give takes {size}", flush=True)
+        for table, path in zip(tables, paths, strict=True):
             if (memo := read_memo(path)) is None:
-                make_room(memos, needed=sum(sizes), budget=budget)
                 printed = time.monotonic()
                 for done in fill_memo(
                     path,
@@ -194,5 +212,5 @@ def start_above(
                         printed = time.monotonic()
                         print(f"{done:,} of {len(table.tokens):,} tokens have passed {layers}", flush=True)
                 memo = read_memo(path)
-        found.append(replace(table, prefix_output=memo))
+            found.append(replace(table, prefix_output=memo))
     return prefix, found

@@ -1,8 +1,12 @@
 """Which layers get adapters, what learns, and what it costs, by hand."""
 
 import pytest
+import transformers
 
 from tritune.errors import InputError
+from tritune.methods.lora import adapters
+from tritune.plan.make import make_plan
+from tritune.settings.method import LoraSettings
 
 LAYER = 4 * 16 * 16 + 2 * 16 * 32
 ADAPTERS = 2 * (4 * (16 + 16) + 2 * (16 + 32))
@@ -64,9 +68,57 @@ def test_a_pattern_without_match_is_refused(compiled):
     )
 
 
-def test_a_rank_above_that_of_the_matrices_is_refused(compiled):
+def test_a_rank_above_that_of_all_matrices_is_refused(compiled):
     with pytest.raises(InputError) as caught:
         compiled("lora", rank=17)
     assert str(caught.value) == (
-        "method.lora.rank: the smallest of the layers has rank 16 itself (got 17); give 1 to 16"
+        "method.lora.rank: no linear layer below the head has more than rank 16 itself (got 17); give 1 to 16"
+    )
+
+
+def esm() -> transformers.PreTrainedModel:
+    """With a regression from 4 attention maps to 1 number beside its layers, which is no head of the task."""
+    config = transformers.EsmConfig(
+        vocab_size=30,
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        pad_token_id=0,
+        mask_token_id=1,
+    )
+    return transformers.EsmForSequenceClassification(config)
+
+
+def plan_of(model, **settings):
+    new = [name for name, _ in model.named_parameters() if name.startswith("classifier")]
+    return make_plan(model, LoraSettings(kind="lora", **settings), new_tensors=new, key="method.lora")
+
+
+def test_layers_smaller_than_the_rank_are_left_out_where_none_is_named():
+    modules = plan_of(esm()).adapters.modules
+    assert len(modules) == 2 * 6
+    assert "esm.contact_head.regression" not in modules
+    assert "esm.contact_head.regression" in plan_of(esm(), rank=1).adapters.modules
+
+
+def test_a_named_layer_smaller_than_the_rank_is_told_by_name():
+    with pytest.raises(InputError) as caught:
+        plan_of(esm(), modules=["*.query", "*.regression"])
+    assert str(caught.value) == (
+        "method.lora.rank: esm.contact_head.regression has rank 1 itself (got 8); give at most 1, or choose "
+        "layers without it by method.lora.modules"
+    )
+
+
+@pytest.mark.parametrize("modules", ["auto", ["*"]])
+def test_a_model_without_linear_layers_to_adapt_is_refused(tiny_model, anatomy_of, modules):
+    model, anatomy = tiny_model("bert"), anatomy_of("bert")
+    everything = [name for name, _ in model.named_parameters()]
+    settings = LoraSettings(kind="lora", modules=modules)
+    with pytest.raises(InputError) as caught:
+        adapters(model, anatomy, settings, new_tensors=everything, key="method.lora")
+    assert str(caught.value) == (
+        "method.lora: the model has no pretrained linear layer below its head for adapters to stand beside; "
+        "give another kind, such as full or partial"
     )

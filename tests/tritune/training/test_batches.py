@@ -93,12 +93,32 @@ def test_pieces_hold_no_more_terms_than_fit_and_a_row_with_more_stands_alone():
     assert [piece.tolist() for piece in pieces(rows, lengths, terms=terms)] == [[4, 5, 6, 7]]
 
 
-def test_only_terms_are_a_reason_to_cut_where_padding_does_not_run():
+def test_little_padding_is_no_reason_to_cut_where_it_does_not_run():
     rows, lengths, terms = np.array([4, 5, 6]), np.array([10, 500, 90]), np.array([2, 3, 1])
     cut = pieces(rows, lengths, terms=terms, most_terms=100, packed=True)
     assert [piece.tolist() for piece in cut] == [[5, 6, 4]]
     cut = pieces(rows, lengths, terms=terms, most_terms=4, packed=True)
     assert [piece.tolist() for piece in cut] == [[5, 6], [4]]
+
+
+def test_a_row_far_longer_than_the_others_does_not_pad_them_all_though_padding_does_not_run():
+    lengths = np.array([40] * 20 + [1024] + [40] * 11)
+    first, rest = pieces(np.arange(32), lengths, packed=True)
+    # 4 rows with 984 places of padding each are within the bound, 5 are not.
+    assert (first[0], len(first), len(rest)) == (20, 5, 27)
+    assert sorted([*first, *rest]) == list(range(32))
+
+
+def test_the_mask_of_long_rows_is_bounded_though_padding_does_not_run():
+    lengths = np.array([8000, 7000, 6000, 5000, 5000, 5000])
+    cut = pieces(np.arange(6), lengths, packed=True)
+    assert [piece.tolist() for piece in cut] == [[0, 1], [2, 3, 4, 5]]
+
+
+@given(lengths=st.lists(st.integers(3, 120), min_size=32, max_size=32))
+@settings(max_examples=30, deadline=None)
+def test_steps_of_short_texts_run_whole_where_padding_does_not_run(lengths):
+    assert len(pieces(np.arange(32), np.array(lengths), packed=True)) == 1
 
 
 def test_a_batch_tells_its_rows_lengths_where_they_are_wanted():
@@ -107,3 +127,9 @@ def test_a_batch_tells_its_rows_lengths_where_they_are_wanted():
     assert collate(table, rows, pad_token_id=0).row_lengths is None
     lengths = collate(replace(table, packed=True), rows, pad_token_id=0).row_lengths
     assert lengths.tolist() == [[1], [3]]
+
+
+def test_a_batch_costs_what_its_rows_cost_however_large_the_split_is(monkeypatch):
+    table = replace(table_of([[1, 2, 3], [4]]), packed=True)
+    monkeypatch.setattr(TokenTable, "lengths", property(lambda _: pytest.fail("went through all rows")))
+    assert collate(table, np.array([1]), pad_token_id=0).row_lengths.tolist() == [[1]]

@@ -9,7 +9,13 @@ from tritune.objectives.named import objective_named
 from tritune.plan.tuning_plan import Phase
 from tritune.settings.train import TrainSettings
 from tritune.training import estimate
-from tritune.training.estimate import _rows_of, estimate_training, mean_over_phases, tokens_run
+from tritune.training.estimate import (
+    _rows_of,
+    estimate_training,
+    largest_pieces,
+    mean_over_phases,
+    tokens_run,
+)
 
 SINGLE = objective_named("single_label")
 
@@ -79,8 +85,32 @@ def test_each_phase_is_timed_with_what_learns_in_it(kit, monkeypatch):
     first, last = Phase(0.0, ("head",), 1.0), Phase(0.5, ("body", "head"), 3.0)
     found = estimated(kit, plan=kit.plan_for(kit.tiny_bert(), phases=(first, last)), rows=16)
     assert found.seconds > 0
-    # The step with most tokens, for the memory, and then the steps that are timed.
-    assert seen == [(replace(last, start=0.0),), (first,), (replace(last, start=0.0),)]
+    # The steps that take most memory, and then those that are timed.
+    timed = [(first,), (replace(last, start=0.0),)]
+    assert seen[-2:] == timed
+    assert set(seen[:-2]) == {(replace(last, start=0.0),)}
+
+
+def test_the_step_with_most_tokens_runs_when_the_optimizer_has_its_state(kit, monkeypatch):
+    ran = []
+    told = estimate.train
+
+    def train(state, plan, table, *arguments, **named):
+        ran.append((len(table.tokens), bool(state.optimizer.state)))
+        return told(state, plan, table, *arguments, **named)
+
+    monkeypatch.setattr(estimate, "train", train)
+    estimated(kit, rows=24)
+    table = kit.token_table(24)
+    batches = estimate.epoch_batches(24, batch_size=8, seed=0, epoch=0)
+    assert (max(table.lengths[rows].sum() for rows in batches), True) in ran
+
+
+def test_the_largest_piece_counts_its_padding_where_none_runs_through_the_layers(kit):
+    table = replace(kit.token_table(16), packed=True)
+    batches = [np.array([2, 5, 7]), np.array([1])]
+    found = largest_pieces(table, batches, objective=SINGLE, model=kit.tiny_bert())
+    assert found.tolist() == [3 * table.lengths[[2, 5, 7]].max(), table.lengths[1]]
 
 
 def test_fewer_rows_than_it_times_are_enough(kit):
@@ -89,16 +119,28 @@ def test_fewer_rows_than_it_times_are_enough(kit):
 
 def test_tokens_run_are_those_of_the_pieces(kit):
     table = kit.token_table(16)
-    tokens = tokens_run(table, np.arange(16), objective=SINGLE, model=kit.tiny_bert())
+    (tokens,) = tokens_run(table, [np.arange(16)], objective=SINGLE, model=kit.tiny_bert())
     # A difference of 12 - 3 tokens in 16 rows is too little to be worth a second piece.
     assert len(table.tokens) <= tokens <= 16 * table.lengths.max()
 
 
 def test_padding_does_not_run_in_packed_rows(kit):
     table = replace(kit.token_table(16), packed=True)
-    rows = np.array([2, 5, 7])
-    tokens = tokens_run(table, rows, objective=SINGLE, model=kit.tiny_bert())
-    assert tokens == len(table.row(2)) + len(table.row(5)) + len(table.row(7))
+    batches = [np.array([2, 5, 7]), np.array([1])]
+    tokens = tokens_run(table, batches, objective=SINGLE, model=kit.tiny_bert())
+    assert tokens.tolist() == [sum(len(table.row(row)) for row in (2, 5, 7)), len(table.row(1))]
+
+
+def test_the_table_is_gone_through_once_however_many_steps_there_are(kit):
+    table, seen = kit.token_table(16), []
+
+    class Counted:
+        def items(self, given):
+            seen.append(given)
+            return SINGLE.items(given)
+
+    tokens_run(table, [np.array([row]) for row in range(16)], objective=Counted(), model=kit.tiny_bert())
+    assert seen == [table]
 
 
 @pytest.mark.parametrize("rows", [[3, 1], [0], [4, 4, 2]])

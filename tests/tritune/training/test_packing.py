@@ -130,6 +130,21 @@ def test_other_models_run_with_padding_as_ever(kit, name):
         assert torch.equal(one, other)
 
 
+@pytest.mark.parametrize("error", [AttributeError, AssertionError, NotImplementedError, ZeroDivisionError])
+def test_a_layer_that_fails_on_packed_rows_in_any_way_runs_with_padding(kit, error):
+    def fail(_, given):
+        if given[0].shape[0] == 1:
+            raise error
+
+    model, table = tiny("bert"), kit.token_table(20)
+    own = model.bert.encoder.layer[1].output.dense.register_forward_pre_hook(fail)
+    assert pack(model, table) is None
+    own.remove()
+    assert model.config._attn_implementation == "sdpa"
+    assert all(not m._forward_pre_hooks and not m._forward_hooks for m in model.modules())
+    assert all("packing" not in m.__dict__ for m in model.modules())
+
+
 def test_relative_positions_of_one_stack_run_with_padding(kit):
     table = with_lists(kit.token_table(20))
     model = tiny("t5", "ForTokenClassification")

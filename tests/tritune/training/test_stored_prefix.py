@@ -1,6 +1,7 @@
 """Training from what the frozen layers gave once is training with them, but for rounding."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,8 +9,10 @@ import torch
 import transformers
 
 from tritune.objectives.named import objective_named
+from tritune.training import prefix_memo
 from tritune.training.batches import collate
 from tritune.training.prefix_memo import fill_memo, make_room, memo_bytes, memo_key, read_memo
+from tritune.training.reduced import start_above
 from tritune.training.stored_prefix import frozen_depth, passing_prefix
 
 SINGLE = objective_named("single_label")
@@ -209,6 +212,79 @@ def test_layers_that_hand_on_more_than_hidden_states_run_as_ever(kit):
     plan = kit.plan_for(t5, frozen=low(t5, 1))
     table = kit.token_table(20)
     assert passing_prefix(t5, frozen_depth(t5, plan), table, objective=SINGLE, pad_token_id=0) is None
+
+
+@pytest.mark.parametrize("error", [AttributeError, AssertionError, RuntimeError])
+def test_a_model_that_fails_from_there_in_any_way_runs_as_a_whole(kit, error):
+    model, ran = tiny("bert"), []
+
+    def fail(*_):
+        ran.append(1)
+        if len(ran) == 2:
+            raise error
+
+    own = model.bert.encoder.layer[2].register_forward_pre_hook(fail)
+    assert passing_prefix(model, 2, kit.token_table(20), objective=SINGLE, pad_token_id=0) is None
+    own.remove()
+    assert len(ran) == 2
+    assert model.training
+    assert all(not m._forward_pre_hooks and not m._forward_hooks for m in model.modules())
+    assert all("forward" not in m.__dict__ for m in model.modules())
+
+
+def started_above(kit, memos, *, gib: float = 1.0):
+    model, tables = tiny("bert"), [kit.token_table(20), kit.token_table(5, seed=1)]
+    prefix, found = start_above(
+        model,
+        2,
+        tables,
+        objective=SINGLE,
+        precision="fp32",
+        memo_gib=gib,
+        pad_token_id=0,
+        memos=memos,
+    )
+    return model, prefix, tables, found
+
+
+def test_a_training_does_not_throw_out_the_memo_that_it_has_just_made(kit, tmp_path):
+    _, prefix, tables, _ = started_above(kit, tmp_path / "first")
+    size = sum(memo_bytes(table, width=prefix.width, precision="fp32") for table in tables)
+    memos = tmp_path / "memos"
+    memos.mkdir()
+    (memos / "old.npy").write_bytes(b"x" * 1000)
+    started_above(kit, memos, gib=(size + 500) / 2**30)
+    # The old one had to go, neither of those that this training reads.
+    made = sorted(path.name for path in (tmp_path / "first").glob("*.npy"))
+    assert sorted(path.name for path in memos.glob("*.npy")) == made
+    assert len(made) == 2
+
+
+def test_on_a_disk_with_no_place_to_spare_the_layers_run_each_time(kit, tmp_path, monkeypatch, capsys):
+    def disk(free):
+        monkeypatch.setattr(prefix_memo.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+
+    disk(prefix_memo.KEPT_FREE + 2**20 // 2)
+    _, prefix, tables, _ = started_above(kit, tmp_path)
+    needed = sum(memo_bytes(table, width=prefix.width, precision="fp32") for table in tables)
+    for path in tmp_path.glob("*.npy"):
+        path.unlink()
+    capsys.readouterr()
+    disk(prefix_memo.KEPT_FREE + needed - 1)
+    model, prefix, tables, found = started_above(kit, tmp_path)
+    assert (prefix, found) == (None, tables)
+    assert not list(tmp_path.glob("*.npy*"))
+    assert all("forward" not in module.__dict__ for module in model.modules())
+    assert capsys.readouterr().out == (
+        "the 2 lowest layers hold still, but what they give would take 0 MiB more and the disk has 0 MiB to "
+        "spare: they run each time\n"
+    )
+
+
+def test_memos_that_are_there_need_no_place(kit, tmp_path, monkeypatch):
+    started_above(kit, tmp_path)
+    monkeypatch.setattr(prefix_memo.shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    assert started_above(kit, tmp_path)[1] is not None
 
 
 def test_the_memos_unused_for_longest_make_room(tmp_path):
