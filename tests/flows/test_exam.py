@@ -54,6 +54,7 @@ def sit(tmp_path: Path, model: Path, tiny_base: Path) -> Path:
     )
 
 
+@pytest.mark.slow
 def test_it_answers_the_given_rows_as_predict_does(tmp_path: Path, model: Path, tiny_base: Path):
     from tritune.task.text_classification.answer import Answerer
 

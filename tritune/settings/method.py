@@ -125,7 +125,8 @@ class LoraSettings(Section):
     """Of what goes into an adapter, in training."""
 
     modules: Literal["auto"] | Annotated[list[Pattern], Field(min_length=1)] = "auto"
-    """Shell patterns of the names of linear layers, for example `*.query`. auto: all below the head."""
+    """Shell patterns of the names of linear layers, for example `*.query`. auto: all below the head that are
+    not smaller than the rank."""
 
 
 MethodSettings = Annotated[
