@@ -41,8 +41,9 @@ def baseline_cautions(name: str, baseline: Mapping[str, Any] | None, metric: str
     if baseline is None or baseline["interval"] is None or baseline["interval"][0] > 0:
         return []
     low, high = baseline["interval"]
+    stands = "is worse than" if high < 0 else "is not shown to be better than"
     return [
-        f"{name} is not shown to be better than {baseline['name']}, which takes seconds and scores "
+        f"{name} {stands} {baseline['name']}, which takes seconds and scores "
         f"{baseline['validation'][metric]:.4f} ({metric_title(metric)}, validation): the difference lies "
         f"between {low:+.4f} and {high:+.4f} with 95% confidence. Ship that, or look for more or cleaner "
         "data, a better base model or other learning rates."

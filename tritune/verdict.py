@@ -36,7 +36,7 @@ def judged(chosen: str, rival: str | None, margin: float, evidence: Evidence) ->
     if ahead.seeds < FEWEST_SEEDS:
         few = {1: "One seed", 2: "Two seeds"}[ahead.seeds]
         return Verdict(
-            "few_seeds", f"{few} can't tell the methods from luck: list three or more under `seeds`."
+            "few_seeds", f"{few} can't tell the methods from luck: list three or more seeds in params.yaml."
         )
     others = [name for name in evidence.means if name != chosen]
     if all(evidence.shown_worse(name, chosen) for name in others):

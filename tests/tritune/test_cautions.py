@@ -1,4 +1,4 @@
-from tritune.cautions import overfitting_caution, unfinished_caution
+from tritune.cautions import baseline_cautions, overfitting_caution, unfinished_caution
 
 
 def history(train: list[float], validation: list[float], score: list[float] | None = None) -> list[dict]:
@@ -45,3 +45,13 @@ def test_a_training_that_has_settled_or_stopped_early_is_not():
     assert unfinished([0.5, 0.8, 0.805]) is None
     assert unfinished([0.5, 0.8, 0.9], epochs=5) is None
     assert unfinished([0.9], epochs=1) is None
+
+
+def test_a_method_that_loses_to_the_baseline_is_said_to_be_worse():
+    baseline = {"name": "counted words", "validation": {"accuracy": 0.8}, "interval": [-0.2, -0.05]}
+    (warning,) = baseline_cautions("full", baseline, "accuracy")
+    assert warning.startswith(
+        "full is worse than counted words, which takes seconds and scores 0.8000 (accuracy"
+    )
+    assert baseline_cautions("full", baseline | {"interval": [0.01, 0.1]}, "accuracy") == []
+    assert baseline_cautions("full", None, "accuracy") == []

@@ -63,7 +63,7 @@ def content_of(methods: list[Method], settings: CompareSettings) -> dict:
     )
 
 
-ONE_SEED = "One seed can't tell the methods from luck: list three or more under `seeds`."
+ONE_SEED = "One seed can't tell the methods from luck: list three or more seeds in params.yaml."
 
 
 def test_best_takes_the_highest_mean():
@@ -268,7 +268,10 @@ def test_two_seeds_can_show_nothing_so_the_margin_decides():
     full, partial = method("full", 0.85, 0.83), method("partial", 0.70, 0.72, compute=1.0)
     choice = pick([full, partial], WITHIN)
     assert (choice.method, choice.decision) == ("full", "few_seeds")
-    assert choice.sureness == "Two seeds can't tell the methods from luck: list three or more under `seeds`."
+    assert (
+        choice.sureness
+        == "Two seeds can't tell the methods from luck: list three or more seeds in params.yaml."
+    )
 
 
 def test_what_lies_beyond_the_margin_with_all_of_its_interval_does_not_ship():

@@ -20,7 +20,9 @@ def test_a_single_method_has_no_verdict():
 def test_one_seed_tells_nothing():
     verdict = judged("chosen", "rival", 0.01, evidence(0.2, seeds=1))
     assert verdict.decision == "few_seeds"
-    assert verdict.words == "One seed can't tell the methods from luck: list three or more under `seeds`."
+    assert (
+        verdict.words == "One seed can't tell the methods from luck: list three or more seeds in params.yaml."
+    )
 
 
 def test_better_than_all_others_needs_no_words():
