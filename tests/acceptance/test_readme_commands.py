@@ -155,6 +155,7 @@ def test_every_command_is_run_here_or_it_is_said_why_not():
     assert set(commands(README)) == set(EFFECT) | set(NOT_RUN_HERE)
 
 
+@pytest.mark.slow
 def test_every_command_does_what_it_is_there_for(project):
     for command in commands(README):
         if command in NOT_RUN_HERE:
