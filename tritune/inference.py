@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from tritune.models.modes import evaluating
 from tritune.objectives.objective import Objective
 from tritune.outputs import Outputs
 from tritune.tokens import TokenTable
@@ -37,26 +38,21 @@ def model_outputs(
     lengths = table.lengths
     order = np.argsort(-lengths, kind="stable")
     found: list[np.ndarray] = [np.zeros((0, 0), dtype=np.float32)] * table.rows
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with (
-            torch.inference_mode(),
-            torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16"),
-        ):
-            for start in range(0, len(order), batch_size):
-                rows = order[start : start + batch_size]
-                for piece in pieces(rows, lengths[rows], packed=True) if table.packed else [rows]:
-                    batch = collate(table, piece, pad_token_id=pad_token_id).to(device)
-                    parts = objective.outputs(model, batch)
-                    # One way from the device for all of them.
-                    ends = np.cumsum([len(part) for part in parts])[:-1]
-                    outputs = np.split(torch.cat(parts).cpu().numpy(), ends)
-                    for row, output in zip(piece, outputs, strict=True):
-                        found[row] = output
-    finally:
-        for module, training in modes:
-            module.training = training
+    with (
+        evaluating(model),
+        torch.inference_mode(),
+        torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16"),
+    ):
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            for piece in pieces(rows, lengths[rows], packed=True) if table.packed else [rows]:
+                batch = collate(table, piece, pad_token_id=pad_token_id).to(device)
+                parts = objective.outputs(model, batch)
+                # One way from the device for all of them.
+                ends = np.cumsum([len(part) for part in parts])[:-1]
+                outputs = np.split(torch.cat(parts).cpu().numpy(), ends)
+                for row, output in zip(piece, outputs, strict=True):
+                    found[row] = output
     if not found:
         return Outputs(np.zeros((0, 0), dtype=np.float32), np.zeros(1, dtype=np.int64))
     return Outputs(np.concatenate(found), np.cumsum([0, *map(len, found)], dtype=np.int64))

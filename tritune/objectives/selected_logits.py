@@ -13,6 +13,9 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 
+from tritune.models.modes import evaluating
+from tritune.models.same_outputs import same_outputs
+
 _SELECTS: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
 
 LOGITS_AT_ONCE = 64 * 2**20
@@ -74,20 +77,10 @@ def _is_exact(model: Any, inputs: Mapping[str, torch.Tensor]) -> bool:
     if written is None:
         return False
     places = torch.arange(written.numel(), device=written.device).reshape(written.shape) % 3 != 1
-    modes = [(module, module.training) for module in model.modules()]
-    for module, _ in modes:
-        module.training = False
-    try:
-        with torch.no_grad(), torch.autocast(written.device.type, enabled=False):
-            expected = _after(model, corner, places)
-            try:
-                chosen = _inside(model, corner, places)
-            except (IndexError, TypeError, RuntimeError):
-                return False  # the layer is given something else than [rows, places, width]
-    finally:
-        for module, training in modes:
-            module.training = training
-    scale = float(expected.abs().max().clamp(min=1))
-    return chosen.shape == expected.shape and bool(
-        torch.allclose(chosen, expected, rtol=1e-4, atol=1e-5 * scale)
-    )
+    with evaluating(model), torch.no_grad(), torch.autocast(written.device.type, enabled=False):
+        expected = _after(model, corner, places)
+        try:
+            chosen = _inside(model, corner, places)
+        except (IndexError, TypeError, RuntimeError):
+            return False  # the layer is given something else than [rows, places, width]
+    return same_outputs(chosen, expected)

@@ -19,6 +19,8 @@ from torch import nn
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 
 from tritune.models.layers import layer_modules
+from tritune.models.modes import evaluating
+from tritune.models.same_outputs import same_outputs
 from tritune.objectives.objective import Objective
 from tritune.tokens import TokenTable
 from tritune.training.batches import collate
@@ -60,22 +62,16 @@ def packed_layers(
     rows = order[[-1 if short == middle else len(order) // 2, 0, len(order) // 4]]
     batch = collate(table, rows, pad_token_id=pad_token_id).to(model.device)
     lengths = torch.from_numpy(table.lengths[rows])[:, None]
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
     packing = None
     try:
-        with torch.inference_mode():
+        with evaluating(model), torch.inference_mode():
             expected = torch.cat(objective.outputs(model, batch))
             packing = Packing(model, layers)
             found = torch.cat(objective.outputs(model, replace(batch, row_lengths=lengths)))
-        close = 1e-5 * float(expected.abs().max().clamp(min=1))
-        if torch.allclose(found, expected, rtol=1e-4, atol=close):
+        if same_outputs(found, expected):
             return packing
     except Exception:
         pass  # a trial: whatever code of others makes of hidden states in this shape, it runs with padding
-    finally:
-        for module, training in modes:
-            module.training = training
     if packing is not None:
         packing.remove()
     return None

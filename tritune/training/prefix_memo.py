@@ -19,6 +19,7 @@ import transformers
 from torch import nn
 from transformers import PreTrainedModel
 
+from tritune.models.modes import evaluating
 from tritune.tokens import TokenTable
 from tritune.training.batches import collate
 from tritune.training.stored_prefix import StoredPrefix
@@ -85,10 +86,8 @@ def fill_memo(
     unfinished = path.with_name(f"{path.name}.unfinished")
     kind = np.uint16 if precision == "bf16" else np.float32
     memo = np.lib.format.open_memmap(unfinished, "w+", kind, (len(table.tokens), prefix.width))
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
     done, lengths = 0, table.lengths
-    try:
+    with evaluating(model):
         for rows in _batches(lengths):
             batch = collate(table, rows, pad_token_id=pad_token_id).to(device)
             with (
@@ -103,9 +102,6 @@ def fill_memo(
                 memo[begin:end] = value[: end - begin]
             done += int(lengths[rows].sum())
             yield done
-    finally:
-        for module, training in modes:
-            module.training = training
     memo.flush()
     unfinished.replace(path)
 

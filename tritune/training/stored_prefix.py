@@ -16,6 +16,8 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from tritune.models.layers import layer_modules, take_apart
+from tritune.models.modes import evaluating
+from tritune.models.same_outputs import same_outputs
 from tritune.objectives.objective import Objective
 from tritune.plan.tuning_plan import TuningPlan
 from tritune.tokens import TokenTable
@@ -53,11 +55,9 @@ def passing_prefix(
     device = next(model.parameters()).device
     order = np.argsort(table.lengths, kind="stable")
     some = collate(table, order[[0, len(order) // 2]], pad_token_id=pad_token_id).to(device)
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
     prefix = None
     try:
-        with torch.inference_mode():
+        with evaluating(model), torch.inference_mode():
             expected, beside = _watched(model, layers, some, objective)
             if beside is None:
                 return None
@@ -67,14 +67,10 @@ def passing_prefix(
             output = prefix.output(some.inputs())
             if output.shape == (*some.input_ids.shape, prefix.width):
                 found = torch.cat(objective.outputs(model, replace(some, prefix_output=output)))
-                close = 1e-5 * float(expected.abs().max().clamp(min=1))
-                if torch.allclose(found, expected, rtol=1e-4, atol=close):
+                if same_outputs(found, expected):
                     return prefix
     except Exception:
         pass  # a trial: whatever code of others makes of layers that don't run, they all run each time
-    finally:
-        for module, training in modes:
-            module.training = training
     if prefix is not None:
         prefix.remove()
     return None
