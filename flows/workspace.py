@@ -6,10 +6,9 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from tritune.errors import InputError
 from tritune.pipeline import supervisor
 from tritune.pipeline.guard import WORK
-from tritune.pipeline.locks import Busy, held, holder
+from tritune.pipeline.locks import MOMENT, alone, holder
 from tritune.pipeline.opening import check_dvc_folder
 from tritune.pipeline.work_tree import LOCK as RETRAIN_LOCK
 
@@ -25,15 +24,15 @@ def only_run(root: Path) -> Iterator[None]:
         InputError: Another one is going on, or DVC does not work here.
     """
     check_dvc_folder(root)
-    try:
-        # A `tritune status` that looks at the lock holds it for a moment.
-        with held(root / _LOCK, wait_seconds=0.5):
-            yield
-    except Busy as busy:
-        raise InputError(
-            f"a run is going on in {root} (process {busy.holder}); wait until it ends, or stop it with "
-            f"`kill {busy.holder}`"
-        ) from None
+    with alone(
+        root / _LOCK,
+        wait_seconds=MOMENT,
+        otherwise=lambda process: (
+            f"a run is going on in {root} (process {process}); wait until it ends, or stop it with "
+            f"`kill {process}`"
+        ),
+    ):
+        yield
 
 
 @contextlib.contextmanager
@@ -44,15 +43,15 @@ def only_retraining(root: Path) -> Iterator[None]:
         InputError: Another one is going on, or DVC does not work here.
     """
     check_dvc_folder(root)
-    try:
-        # A `tritune doctor` that looks at the lock holds it for a moment.
-        with held(root / RETRAIN_LOCK, wait_seconds=0.5):
-            yield
-    except Busy as busy:
-        raise InputError(
-            f"a retraining is going on in {root} (process {busy.holder}), so this ends without having "
-            f"done anything; wait until that ends, or stop it with `kill {busy.holder}`"
-        ) from None
+    with alone(
+        root / RETRAIN_LOCK,
+        wait_seconds=MOMENT,
+        otherwise=lambda process: (
+            f"a retraining is going on in {root} (process {process}), so this ends without having "
+            f"done anything; wait until that ends, or stop it with `kill {process}`"
+        ),
+    ):
+        yield
 
 
 def running(root: Path) -> int | None:

@@ -1,6 +1,7 @@
 """git's plumbing, run so that nothing of the user's set-up gets in the way: no hook, no signature."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -45,6 +46,13 @@ def try_git(root: Path, *arguments: str, environment: Mapping[str, str] | None =
     """Return what a git command prints, or None when it fails."""
     done = _run(root, arguments, stdin=b"", environment=environment)
     return _text(done) if done.returncode == 0 else None
+
+
+def remove_tree(root: Path, tree: Path) -> None:
+    """Remove a work tree, whole or half made, and what git knows of it; where there is none, nothing."""
+    # The folder first: git refuses one that it did not finish, and forgets one that is not there.
+    shutil.rmtree(tree, ignore_errors=True)
+    try_git(root, "worktree", "remove", "--force", "--force", str(tree))
 
 
 def head_commit(root: Path) -> str | None:

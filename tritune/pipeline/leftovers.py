@@ -16,11 +16,11 @@ from typing import Any, Literal
 
 from tritune.errors import InputError
 from tritune.pipeline.dag import read_stages, stages_of
-from tritune.pipeline.git import git, head_commit, try_git
+from tritune.pipeline.git import git, head_commit, remove_tree, try_git
 from tritune.pipeline.guard import WORK
 from tritune.pipeline.machine import MEASUREMENTS
 from tritune.pipeline.opening import open_repository
-from tritune.pipeline.rebuild import leftover_trees, remove_tree
+from tritune.pipeline.rebuild import leftover_trees
 from tritune.pipeline.snapshot import locked_stages
 from tritune.pipeline.work_tree import SCRATCH, TREE
 

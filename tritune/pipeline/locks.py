@@ -7,13 +7,18 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import IO
 
+from tritune.errors import InputError
+
 SECONDS_BETWEEN_TRIES = 0.2
+
+MOMENT = 0.5
+"""Seconds to wait for a command that only looks who holds a lock, as `tritune status` and `doctor` do."""
 
 
 class Busy(Exception):
@@ -42,6 +47,24 @@ def held(path: Path, *, wait_seconds: float = 0.0) -> Iterator[None]:
         yield
     finally:
         file.close()
+
+
+@contextlib.contextmanager
+def alone(path: Path, *, wait_seconds: float, otherwise: Callable[[str], str]) -> Iterator[None]:
+    """Hold the lock as `held` does, where somebody else's having it is for the user to mend.
+
+    Args:
+        otherwise: From the id of the process that has it to the sentence that says so.
+
+    Raises:
+        InputError: Another process held it for all of `wait_seconds`.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(held(path, wait_seconds=wait_seconds))
+        except Busy as busy:
+            raise InputError(otherwise(busy.holder)) from None
+        yield
 
 
 def holder(path: Path) -> int | None:

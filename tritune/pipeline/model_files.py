@@ -8,7 +8,7 @@ from typing import Any
 
 from tritune.errors import InputError
 from tritune.pipeline.guard import WORK
-from tritune.pipeline.locks import Busy, held
+from tritune.pipeline.locks import alone
 from tritune.pipeline.opening import open_repository
 
 SECONDS_FOR_ANOTHER = 600.0
@@ -33,14 +33,13 @@ def folder_of_output(root: Path, *, output: str, content: str, commit: str, vers
     with open_repository(root) as repo:
         if _is_in_work_tree(repo, root / output, content):
             return root / output
-        try:
-            with held(target.with_suffix(".lock"), wait_seconds=SECONDS_FOR_ANOTHER):
-                if not target.is_dir():
-                    fetch(repo, target, content=content, commit=commit, version=version)
-        except Busy as busy:
-            raise InputError(
-                f"another process ({busy.holder}) is fetching {version}; wait until it has"
-            ) from None
+        with alone(
+            target.with_suffix(".lock"),
+            wait_seconds=SECONDS_FOR_ANOTHER,
+            otherwise=lambda process: f"another process ({process}) is fetching {version}; wait until it has",
+        ):
+            if not target.is_dir():
+                fetch(repo, target, content=content, commit=commit, version=version)
     return target
 
 

@@ -16,9 +16,9 @@ from typing import Protocol
 
 from tritune.errors import InputError
 from tritune.pipeline.dag import Stage, read_stages
-from tritune.pipeline.git import git, try_git
+from tritune.pipeline.git import git, remove_tree
 from tritune.pipeline.guard import WORK
-from tritune.pipeline.locks import Busy, held, usable_cores
+from tritune.pipeline.locks import MOMENT, Busy, alone, held, usable_cores
 from tritune.pipeline.model_files import fetch
 from tritune.pipeline.opening import check_dvc_folder, open_repository
 from tritune.pipeline.registered_version import MODEL
@@ -97,23 +97,15 @@ def leftover_trees(root: Path) -> list[Path]:
         return []
 
 
-def remove_tree(root: Path, tree: Path) -> None:
-    """Remove a work tree, and what git knows of it."""
-    # The folder first: git refuses one that it did not finish, and forgets one that is not there.
-    shutil.rmtree(tree, ignore_errors=True)
-    try_git(root, "worktree", "remove", "--force", "--force", str(tree))
-
-
-@contextlib.contextmanager
-def _alone(root: Path) -> Iterator[None]:
-    try:
-        with held(root / LOCK, wait_seconds=0.5):
-            yield
-    except Busy as busy:
-        raise InputError(
-            f"another verification is going on here (process {busy.holder}); wait until it ends, or stop it "
-            f"with `kill {busy.holder}`"
-        ) from None
+def _alone(root: Path) -> contextlib.AbstractContextManager[None]:
+    return alone(
+        root / LOCK,
+        wait_seconds=MOMENT,
+        otherwise=lambda process: (
+            f"another verification is going on here (process {process}); wait until it ends, or stop it "
+            f"with `kill {process}`"
+        ),
+    )
 
 
 def _stages_to_run(tree: Path) -> list[Stage]:

@@ -6,14 +6,14 @@ history` and `dvc artifacts get . NAME --stage champion` see the same. No tag is
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from tritune.errors import InputError
 from tritune.pipeline.gate import Contender, refusal
 from tritune.pipeline.git import common_folder
-from tritune.pipeline.locks import Busy, held
+from tritune.pipeline.locks import alone
 from tritune.pipeline.model_files import folder_of_output
 from tritune.pipeline.registered_version import (
     CHALLENGER,
@@ -241,16 +241,15 @@ def artifact_name(root: Path) -> str:
     )
 
 
-@contextlib.contextmanager
-def _alone(root: Path) -> Iterator[None]:
-    # Tags belong to all work trees of a repository; so does the lock.
-    try:
-        with held(common_folder(root) / "tritune-registry.lock", wait_seconds=SECONDS_FOR_ANOTHER):
-            yield
-    except Busy as busy:
-        raise InputError(
-            f"another process ({busy.holder}) is changing the registry; wait until it ends, then try again"
-        ) from None
+def _alone(root: Path) -> contextlib.AbstractContextManager[None]:
+    return alone(
+        # Tags belong to all work trees of a repository; so does the lock.
+        common_folder(root) / "tritune-registry.lock",
+        wait_seconds=SECONDS_FOR_ANOTHER,
+        otherwise=lambda process: (
+            f"another process ({process}) is changing the registry; wait until it ends, then try again"
+        ),
+    )
 
 
 def _known(root: Path, tags: Tags, event: Event) -> Registration:

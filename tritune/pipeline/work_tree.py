@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tritune.address import HUB, PACKAGE
 from tritune.errors import InputError
-from tritune.pipeline.git import git, try_git
+from tritune.pipeline.git import git, remove_tree
 from tritune.pipeline.guard import WORK
 from tritune.pipeline.opening import open_repository
 from tritune.pipeline.registered_version import MODEL
@@ -47,10 +47,7 @@ def open_work_tree(root: Path) -> Path:
 
 def close_work_tree(root: Path) -> None:
     """Take the work tree away, whole or half made; nothing happens where there is none."""
-    tree = root / TREE
-    # The folder first: git refuses one that it did not finish, and forgets one that is not there.
-    shutil.rmtree(tree, ignore_errors=True)
-    try_git(root, "worktree", "remove", "--force", "--force", str(tree))
+    remove_tree(root, root / TREE)
 
 
 def _share_cache(root: Path, tree: Path) -> None:

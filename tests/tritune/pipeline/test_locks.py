@@ -2,8 +2,18 @@ import os
 
 import pytest
 
+from tritune.errors import InputError
 from tritune.pipeline import locks
-from tritune.pipeline.locks import Busy, _listed_gpus, held, holder, one_of, training_slots, usable_cores
+from tritune.pipeline.locks import (
+    Busy,
+    _listed_gpus,
+    alone,
+    held,
+    holder,
+    one_of,
+    training_slots,
+    usable_cores,
+)
 
 
 def test_a_held_lock_refuses_others_and_names_its_holder(tmp_path):
@@ -73,3 +83,15 @@ def test_a_slot_is_one_that_nobody_has(tmp_path, monkeypatch):
 
 def test_there_is_at_least_one_core():
     assert 1 <= usable_cores() <= (os.cpu_count() or 1)
+
+
+def test_who_is_not_alone_is_told_who_is_there(tmp_path):
+    path = tmp_path / "lock"
+    with (
+        held(path),
+        pytest.raises(InputError, match=f"process {os.getpid()} works here"),
+        alone(path, wait_seconds=0, otherwise=lambda process: f"process {process} works here"),
+    ):
+        pass
+    with alone(path, wait_seconds=0, otherwise=str):
+        assert holder(path) == os.getpid()
