@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from tritune.cautions import baseline_cautions, overfitting_caution, unfinished_caution
+from tritune.cautions import baseline_cautions, warnings_of
 from tritune.comparison import (
     Method,
     Training,
@@ -65,6 +65,10 @@ def run(ctx: StageContext) -> None:
         )
         for name in names
     ]
+    parts = {
+        split: read_parts(ctx, names, seeds, settings.metric, split=split, tokens=tokens)
+        for split in ("validation", "test")
+    }
     evidence = {
         split: weigh(
             {
@@ -72,9 +76,9 @@ def run(ctx: StageContext) -> None:
                 for one in methods
             },
             metric=settings.metric,
-            parts=read_parts(ctx, names, seeds, settings.metric, split=split, tokens=tokens),
+            parts=parts[split],
         )
-        for split in ("validation", "test")
+        for split in parts
     }
     choice = choose(methods, settings, evidence["validation"])
     content = comparison_content(methods, choice, settings, evidence)
@@ -82,7 +86,8 @@ def run(ctx: StageContext) -> None:
     profile = _read_json(ctx.input("data/ingested") / "profile.json")
     chosen_method = next(method for method in methods if method.name == choice.method)
     training = next(one for one in chosen_method.trainings if one.seed == choice.seed)
-    baseline = read_baseline(ctx, chosen_method, settings.metric, seeds=seeds, tokens=tokens)
+    answers = None if parts["validation"] is None else parts["validation"][choice.method]
+    baseline = read_baseline(ctx, chosen_method, settings.metric, answers=answers, tokens=tokens)
     evaluation = ctx.input("evaluations") / f"{choice.method}-{choice.seed}"
     floor: Floor | None = show.floor(profile, tokens.labels)
     if (evaluation / "floor.json").is_file():
@@ -238,12 +243,15 @@ def read_baseline(
     method: Method,
     metric: str,
     *,
-    seeds: Sequence[int],
+    answers: Sequence[Parts] | None,
     tokens: TokensInfo,
 ) -> dict[str, Any] | None:
     """Return the baseline's name and scores, and how far a method is ahead of it on validation.
 
     `advantage` and `interval` are null where the baseline has no such score. None without a baseline.
+
+    Args:
+        answers: [seeds] those behind the method's scores on the validation split; None as for `read_parts`.
     """
     folder = ctx.input("baseline")
     content = _read_json(folder / "baseline.json")
@@ -252,13 +260,13 @@ def read_baseline(
     scores = content["scores"]
     told: dict[str, Any] = {"name": content["name"], **scores, "advantage": None, "interval": None}
     if metric in scores["validation"]:
-        parts = read_parts(ctx, [method.name], seeds, metric, split="validation", tokens=tokens)
+        others = _parts(folder, metric, split="validation", tokens=tokens) if answers else None
         ahead = ahead_of(
             [training.validation[metric] for training in method.trainings],
             scores["validation"][metric],
             metric=metric,
-            parts=None if parts is None else parts[method.name],
-            others=None if parts is None else _parts(folder, metric, split="validation", tokens=tokens),
+            parts=answers,
+            others=others,
         )
         told |= {"advantage": ahead.value, "interval": ahead.interval()}
     return told
@@ -295,30 +303,6 @@ def read_history(path: Path) -> tuple[list[dict[str, Any]], list[str]]:
     table = pq.read_table(path)
     metadata = table.schema.metadata or {}
     return table.to_pylist(), json.loads(metadata.get(b"warnings", b"[]"))
-
-
-def warnings_of(
-    names: Sequence[str],
-    histories: Mapping[str, Mapping[int, tuple[list[dict[str, Any]], list[str]]]],
-    *,
-    epochs: int,
-    monitor: str,
-    margin: float,
-    first: Sequence[str],
-) -> list[str]:
-    """Return all warnings, `first` before the others; what several trainings share is said once."""
-    sharing: dict[str, list[str]] = {}
-    single: list[str] = []
-    for name in names:
-        for seed, (history, own) in histories[name].items():
-            called = f"{name} (seed {seed})" if len(histories[name]) > 1 else name
-            for warning in own:
-                sharing.setdefault(warning, []).append(called)
-            unfinished = unfinished_caution(called, history, monitor=monitor, margin=margin, epochs=epochs)
-            overfits = overfitting_caution(called, history)
-            single += [sentence for sentence in (overfits, unfinished) if sentence]
-    shared = [f"{', '.join(trainings)}: {warning}" for warning, trainings in sharing.items()]
-    return [*first, *shared, *single]
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -75,3 +75,33 @@ def unfinished_caution(
         f"{name} was still learning when it ended: epoch {len(history)} brought the validation "
         f"{metric_title(monitor)} from {before:.3f} to {last:.3f}. More than {epochs} epochs may help."
     )
+
+
+def warnings_of(
+    names: Sequence[str],
+    histories: Mapping[str, Mapping[int, tuple[list[dict[str, Any]], list[str]]]],
+    *,
+    epochs: int,
+    monitor: str,
+    margin: float,
+    first: Sequence[str],
+) -> list[str]:
+    """Return all warnings, `first` before the others; what several trainings share is said once.
+
+    Args:
+        names: of the methods.
+        histories: Method -> seed -> the rows of its history, and the warnings of its training.
+        epochs, monitor, margin: as for `unfinished_caution`.
+    """
+    sharing: dict[str, list[str]] = {}
+    single: list[str] = []
+    for name in names:
+        for seed, (history, own) in histories[name].items():
+            called = f"{name} (seed {seed})" if len(histories[name]) > 1 else name
+            for warning in own:
+                sharing.setdefault(warning, []).append(called)
+            unfinished = unfinished_caution(called, history, monitor=monitor, margin=margin, epochs=epochs)
+            overfits = overfitting_caution(called, history)
+            single += [sentence for sentence in (overfits, unfinished) if sentence]
+    shared = [f"{', '.join(trainings)}: {warning}" for warning, trainings in sharing.items()]
+    return [*first, *shared, *single]

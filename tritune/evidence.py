@@ -4,7 +4,7 @@ Pure: no files, no torch.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -40,10 +40,7 @@ class Difference:
         """Return the advantage of one of the two over the other."""
         if name == self.first:
             return self.advantage
-        other = self.advantage
-        return Estimate(
-            -other.value, other.seeds, other.examples, other.variance_of_seeds, other.variance_of_examples
-        )
+        return replace(self.advantage, value=-self.advantage.value)
 
     @property
     def claimed(self) -> bool:

@@ -6,8 +6,7 @@ It gives every text the same probabilities, the training frequencies, and so alw
 import math
 from collections.abc import Sequence
 
-SMALLEST_PROBABILITY = 1e-12
-"""As in `tritune.metrics.classification`, for a class without training rows."""
+from tritune.metrics.catalogue import SMALLEST_PROBABILITY
 
 
 def majority_class(training_rows: Sequence[int]) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from tritune.metrics.calibration import BINS
-from tritune.metrics.floor import SMALLEST_PROBABILITY
+from tritune.metrics.catalogue import SMALLEST_PROBABILITY
 
 FromSums = Callable[[np.ndarray], np.ndarray]
 """From [..., k] sums to [...] scores."""
