@@ -27,7 +27,7 @@ class Metric:
 NEGATIVE_LOG_LIKELIHOOD = "negative_log_likelihood"
 
 SMALLEST_PROBABILITY = 1e-12
-"""float32 probabilities can be exactly 0, as can a class without training rows; one costs at most 27.6 nats."""
+"""float32 probabilities can be exactly 0, as can that of a class without training rows: at most 27.6 nats."""
 
 METRICS: Mapping[str, Metric] = {
     "accuracy": Metric("accuracy"),

@@ -4,7 +4,6 @@ What a row's score is depends on the task, and its mean is not always the metric
 a macro F1 or an entity F1 is no mean over rows.
 """
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,9 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tritune.metrics.calibration import expected_calibration_error
-from tritune.metrics.catalogue import NEGATIVE_LOG_LIKELIHOOD
-from tritune.tags import entities
+from tritune.task.contract import task_module
 
 
 @dataclass(frozen=True)
@@ -46,74 +43,15 @@ def answer_sheet(predictions: pa.Table, *, task: str, labels: Sequence[str]) -> 
         labels: Names of the model's classes by id; unused where the table names them itself.
     """
     table = predictions.filter(pc.equal(predictions["split"], "test"))
-    if task == "text_classification":
-        if pa.types.is_list(table.schema.field("label").type):
-            return _several_labels(table, labels)
-        return _one_label(table, labels)
-    if task == "named_entity_recognition":
-        return _tags(table)
-    return _answers(table) if task == "question_answering" else _dialogues(table)
+    sheet: Sheet = task_module(task, "sheet").sheet(table, labels)
+    return sheet
 
 
-def _one_label(table: pa.Table, labels: Sequence[str]) -> Sheet:
-    label, predicted = (table[name].to_numpy() for name in ("label", "predicted"))
-    right = (label == predicted).astype(np.float64)
-    probabilities = np.stack(table["probabilities"].to_numpy(zero_copy_only=False))
-    return Sheet(
-        score="accuracy",
-        rows=table["id"].to_pylist(),
-        scores=right,
-        classes={labels[one]: right[label == one] for one in sorted(set(label.tolist()))},
-        calibration_error=expected_calibration_error(label, probabilities),
-    )
-
-
-def _several_labels(table: pa.Table, labels: Sequence[str]) -> Sheet:
-    scores, classes = [], defaultdict(list)
-    for label, predicted in zip(table["label"].to_pylist(), table["predicted"].to_pylist(), strict=True):
-        scores.append(_overlap(set(label), set(predicted)))
-        for one in sorted(label):
-            classes[labels[one]].append(float(one in predicted))
-    return Sheet("mean F1 of a row's labels", table["id"].to_pylist(), np.array(scores), _arrays(classes))
-
-
-def _tags(table: pa.Table) -> Sheet:
-    scores, classes = [], defaultdict(list)
-    for tags, predicted in zip(table["tags"].to_pylist(), table["predicted"].to_pylist(), strict=True):
-        given, found = entities(tags), set(entities(predicted))
-        scores.append(_overlap(set(given), found))
-        for one in given:
-            classes[one.type].append(float(one in found))
-    return Sheet("mean F1 of a text's entities", table["id"].to_pylist(), np.array(scores), _arrays(classes))
-
-
-def _answers(table: pa.Table) -> Sheet:
-    classes = defaultdict(list)
-    for answers, right in zip(table["answers"].to_pylist(), table["exact_match"].to_pylist(), strict=True):
-        classes["with an answer" if answers else "without an answer"].append(float(right))
-    scores = table["f1"].to_numpy().astype(np.float64)
-    return Sheet("answer F1", table["id"].to_pylist(), scores, _arrays(classes))
-
-
-def _dialogues(table: pa.Table) -> Sheet:
-    """Return one row a dialogue: its turns are alike, and as rows would make any test too sure."""
-    turns: defaultdict[str, list[str]] = defaultdict(list)
-    losses: defaultdict[str, float] = defaultdict(float)
-    tokens: defaultdict[str, int] = defaultdict(int)
-    names = ("id", "turn", NEGATIVE_LOG_LIKELIHOOD, "tokens")
-    for one, turn, loss, count in zip(*(table[name].to_pylist() for name in names), strict=True):
-        turns[one].append(str(turn))
-        losses[one] += loss * count
-        tokens[one] += count
-    rows = [f"{one}/{','.join(own)}" for one, own in turns.items()]
-    scores = np.array([-losses[one] / max(tokens[one], 1) for one in turns])
-    return Sheet("log likelihood of a dialogue's token", rows, scores)
-
-
-def _overlap(given: set[Any], found: set[Any]) -> float:
+def overlap(given: set[Any], found: set[Any]) -> float:
     """Return the F1 of two sets, in [0, 1]; 1 where both are empty."""
     return 2 * len(given & found) / (len(given) + len(found)) if given or found else 1.0
 
 
-def _arrays(lists: Mapping[str, Sequence[float]]) -> dict[str, np.ndarray]:
+def right_by_class(lists: Mapping[str, Sequence[float]]) -> dict[str, np.ndarray]:
+    """Return the lists as arrays, sorted by class, as `Sheet.classes` holds them."""
     return {name: np.array(lists[name]) for name in sorted(lists)}

@@ -14,6 +14,7 @@ A task is a folder `tritune/task/NAME`. Each of its files serves one stage or co
   pretrained model
 - `parts.py` (stage compare): `parts(evaluation, metric, split, labels, objective) -> Parts | None`, the
   answers behind a score as numbers to be summed, an example a row, so that examples can be resampled
+- `sheet.py` (the gate): `sheet(table, labels) -> Sheet` of the test rows of predictions.parquet
 - `card.py` (stage select): `card_text(comparison) -> CardText`
 - `answer.py` (`tritune predict`): `Answerer`
 - `explain.py` (`tritune explain`): `Explainer`, see `tritune.explanation.asked`
