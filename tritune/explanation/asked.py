@@ -8,6 +8,8 @@ from typing import Any, Protocol
 import torch
 
 from tritune.explanation.read_words import ReadWord
+from tritune.models.finetuned import FineTuned
+from tritune.tokenizing import TextTokenizer
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,21 @@ class Asked:
 
     unread: Sequence[str] = ()
     """What of the input had no part in this, a sentence each."""
+
+
+class OfTuned:
+    """The model and the tokenizer of an `Answerer` that loaded a fine-tuned model with its head."""
+
+    _tuned: FineTuned
+    _tokenizer: TextTokenizer
+
+    @property
+    def model(self) -> Any:
+        return self._tuned.model
+
+    @property
+    def tokenizer(self) -> Any:
+        return self._tokenizer.tokenizer
 
 
 class Explainer(Protocol):

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from tritune.explanation.asked import Asked
+from tritune.explanation.asked import Asked, OfTuned
 from tritune.explanation.read_words import ReadWord
 from tritune.task.named_entity_recognition.answer import Answerer
 from tritune.word_pieces import WordPieces
@@ -13,16 +13,8 @@ from tritune.word_windows import word_windows
 from tritune.words import words_of
 
 
-class Explainer(Answerer):
+class Explainer(OfTuned, Answerer):
     """A loaded tagger that can be asked for its reasons; see `tritune.explanation.asked.Explainer`."""
-
-    @property
-    def model(self) -> Any:
-        return self._tuned.model
-
-    @property
-    def tokenizer(self) -> Any:
-        return self._tokenizer.tokenizer
 
     def asked(self, given: Mapping[str, Any], name: str) -> Sequence[Asked]:
         """Return each entity of `text`, in the window in which its first word is answered."""

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tritune.explanation.asked import Asked
+from tritune.explanation.asked import Asked, OfTuned
 from tritune.explanation.read_prompt import Part, prompt_words
 from tritune.explanation.read_words import read_words
 from tritune.explanation.written import asked_of_written
@@ -17,16 +17,8 @@ from tritune.question_answering.written_answers import says_nothing
 from tritune.task.question_answering.answer import Answerer, told_answer
 
 
-class Explainer(Answerer):
+class Explainer(OfTuned, Answerer):
     """A loaded model that can be asked for its reasons; see `tritune.explanation.asked.Explainer`."""
-
-    @property
-    def model(self) -> Any:
-        return self._tuned.model
-
-    @property
-    def tokenizer(self) -> Any:
-        return self._tokenizer.tokenizer
 
     def asked(self, given: Mapping[str, Any], name: str) -> Sequence[Asked]:  # noqa: ARG002
         """Return the answer to `question` from `context`, in the window that it was found in."""

@@ -6,23 +6,15 @@ from typing import Any
 
 import torch
 
-from tritune.explanation.asked import Asked
+from tritune.explanation.asked import Asked, OfTuned
 from tritune.explanation.read_words import ReadWord, read_words
 from tritune.metrics.multi_label import THRESHOLD
 from tritune.task.text_classification.answer import Answerer
 from tritune.truncation import cut
 
 
-class Explainer(Answerer):
+class Explainer(OfTuned, Answerer):
     """A loaded classifier that can be asked for its reasons; see `tritune.explanation.asked.Explainer`."""
-
-    @property
-    def model(self) -> Any:
-        return self._tuned.model
-
-    @property
-    def tokenizer(self) -> Any:
-        return self._tokenizer.tokenizer
 
     def asked(self, given: Mapping[str, Any], name: str) -> Sequence[Asked]:
         """Return the likeliest label, or each label with a probability of one half or more.
