@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from flows.display import Display
+from flows.sources import stale_sources
 from tritune.pipeline.dag import Stage
 from tritune.pipeline.reproduce import Outcome, StageFailed, StageRunner
+from tritune.settings.project import Project
 
 
 @dataclass
@@ -55,9 +57,28 @@ class Execution:
 _current: ContextVar[Execution] = ContextVar("execution")
 
 
-def start(execution: Execution) -> None:
-    """Make this the execution that flow and tasks work for."""
+def begin(
+    project: Project,
+    *,
+    root: Path,
+    stages: Sequence[Stage],
+    forced: Mapping[str, str],
+    display: Display,
+) -> Execution:
+    """Return a new execution, and make it the one that flow and tasks work for.
+
+    Args:
+        project: The parameters as the run began; sources that differ from what was fetched are theirs.
+    """
+    execution = Execution(
+        root=root,
+        stages=stages,
+        forced=forced,
+        display=display,
+        source_changes=lambda: stale_sources(project, root=root),
+    )
     _current.set(execution)
+    return execution
 
 
 def current() -> Execution:

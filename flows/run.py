@@ -77,10 +77,9 @@ def _run_flow(root: Path, stages: list[Stage], forced: dict[str, str], project: 
     from rich.console import Console
 
     from flows.display import Display
-    from flows.execution import Execution, start
+    from flows.execution import begin
     from flows.home import prepare_environment
     from flows.own_server import end_server_with_run
-    from flows.sources import stale_sources
 
     console = Console(file=sys.stdout)
     stale = sum(stage.stale for stage in stages)
@@ -88,14 +87,7 @@ def _run_flow(root: Path, stages: list[Stage], forced: dict[str, str], project: 
     prepare_environment(root)
     end_server_with_run()
     with Display(console, metric=shown_metric(project)) as display:
-        execution = Execution(
-            root=root,
-            stages=stages,
-            forced=forced,
-            display=display,
-            source_changes=lambda: stale_sources(project, root=root),
-        )
-        start(execution)
+        execution = begin(project, root=root, stages=stages, forced=forced, display=display)
         try:
             _call_flow(workers(project))
         except KeyboardInterrupt:

@@ -8,10 +8,9 @@ from pathlib import Path
 from rich.console import Console
 
 from flows.display import Display
-from flows.execution import Execution, start
+from flows.execution import begin
 from flows.finetune import finetune, side_by_side
 from flows.run import check_before_work, shown_metric, workers
-from flows.sources import stale_sources
 from tritune.pipeline.dag import read_stages
 from tritune.pipeline.registry import Registration
 from tritune.settings.project import read_project
@@ -36,14 +35,7 @@ def bring_all_up_to_date(root: Path, *, forced: Mapping[str, str]) -> Registrati
     stages = read_stages(root, forced=forced)
     check_before_work(root, stages)
     with Display(Console(file=sys.stdout), metric=shown_metric(project)) as display:
-        execution = Execution(
-            root=root,
-            stages=stages,
-            forced=forced,
-            display=display,
-            source_changes=lambda: stale_sources(project, root=root),
-        )
-        start(execution)
+        execution = begin(project, root=root, stages=stages, forced=forced, display=display)
         pipeline = finetune.with_options(task_runner=side_by_side(workers(project)))
         asyncio.run(pipeline(return_state=True))
     if execution.cancelled:
