@@ -5,7 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -63,3 +63,24 @@ def toy(tmp_path: Path, environment: dict[str, str]) -> Toy:
 def shared(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Toy:
     """A toy project of the test module; each test leaves it up to date."""
     return make_toy(tmp_path_factory.mktemp("shared") / "toy project", environment)
+
+
+@pytest.fixture(scope="session")
+def tiny_classifier(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Callable[..., Path]:
+    """Return a function: the folder of a random classifier with the tokenizer of `tiny_base`, changed."""
+
+    def make(labels: Sequence[str], **tokenizer: int) -> Path:
+        import torch
+        from transformers import AutoConfig, AutoTokenizer, BertForSequenceClassification
+
+        folder = tmp_path_factory.mktemp("model")
+        names = {"id2label": dict(enumerate(labels)), "label2id": {name: i for i, name in enumerate(labels)}}
+        with torch.random.fork_rng():
+            torch.manual_seed(1)
+            network = BertForSequenceClassification(AutoConfig.from_pretrained(tiny_base, **names))
+            network.classifier.weight.data.normal_()
+        network.save_pretrained(folder)
+        AutoTokenizer.from_pretrained(tiny_base, **tokenizer).save_pretrained(folder)
+        return folder
+
+    return make

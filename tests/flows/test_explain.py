@@ -13,20 +13,8 @@ LABELS = ["garden", "kitchen", "travel"]
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory, tiny_base) -> Path:
-    """A random classifier with the tokenizer of `tiny_base`."""
-    import torch
-    from transformers import AutoConfig, AutoTokenizer, BertForSequenceClassification
-
-    folder = tmp_path_factory.mktemp("model")
-    names = {"id2label": dict(enumerate(LABELS)), "label2id": {name: i for i, name in enumerate(LABELS)}}
-    with torch.random.fork_rng():
-        torch.manual_seed(1)
-        network = BertForSequenceClassification(AutoConfig.from_pretrained(tiny_base, **names))
-        network.classifier.weight.data.normal_()
-    network.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(tiny_base, model_max_length=8).save_pretrained(folder)
-    return folder
+def model(tiny_classifier) -> Path:
+    return tiny_classifier(LABELS, model_max_length=8)
 
 
 def run(model: Path, text: str | None = None, **more) -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 import transformers
 
+from tests.tritune.training.tiny_sizes import BERT, DEBERTA_V2, DISTILBERT, ELECTRA, GEMMA3, GPT2, LLAMA
 from tritune.objectives.named import objective_named
 from tritune.training import prefix_memo
 from tritune.training.batches import collate
@@ -17,25 +18,16 @@ from tritune.training.stored_prefix import frozen_depth, passing_prefix
 
 SINGLE = objective_named("single_label")
 SIZES = {"vocab_size": 40, "num_labels": 3, "pad_token_id": 0}
-LLAMA = {
-    "hidden_size": 32,
-    "intermediate_size": 64,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 2,
-    "num_key_value_heads": 1,
-    "max_position_embeddings": 32,
-}
-BERT = {key: value for key, value in LLAMA.items() if key != "num_key_value_heads"}
 CONFIGS = {
     "bert": ("Bert", BERT),
     "roberta": ("Roberta", BERT),
-    "electra": ("Electra", {**BERT, "embedding_size": 16}),
-    "distilbert": ("DistilBert", {"dim": 32, "n_layers": 3, "n_heads": 2, "hidden_dim": 64}),
-    "deberta-v2": ("DebertaV2", {**BERT, "relative_attention": True, "pos_att_type": ["c2p", "p2c"]}),
+    "electra": ("Electra", ELECTRA),
+    "distilbert": ("DistilBert", DISTILBERT),
+    "deberta-v2": ("DebertaV2", DEBERTA_V2),
     "modernbert": ("ModernBert", {**BERT, "cls_token_id": 1, "sep_token_id": 2, "bos_token_id": 1}),
-    "gpt2": ("GPT2", {"n_embd": 32, "n_layer": 3, "n_head": 2, "n_positions": 32}),
+    "gpt2": ("GPT2", GPT2),
     "llama": ("Llama", LLAMA),
-    "gemma3": ("Gemma3Text", {**LLAMA, "head_dim": 16, "sliding_window": 8}),
+    "gemma3": ("Gemma3Text", {**GEMMA3, "sliding_window": 8}),
 }
 
 

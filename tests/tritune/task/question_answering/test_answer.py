@@ -1,12 +1,12 @@
 """New questions to a tiny random encoder: what holds whatever it answers."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-from tritune.models.finetuned import mark
 from tritune.task.question_answering.answer import Answerer
 
 LONG = "the rose is near the old tree with a new bag please " * 4
@@ -19,24 +19,8 @@ NAMES = {"answer", "start", "end", "score", "no_answer"}
 
 
 @pytest.fixture
-def folder(tiny_base: Path, tmp_path: Path) -> Path:
-    """A model that points, as the stage `train` would have written it."""
-    from transformers import AutoModelForQuestionAnswering, AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(tiny_base, model_max_length=24)
-    tokenizer.save_pretrained(tmp_path)
-    with torch.random.fork_rng():
-        torch.manual_seed(5)
-        model = AutoModelForQuestionAnswering.from_pretrained(tiny_base)
-    mark(
-        model,
-        task="question_answering",
-        objective="spans",
-        inputs=("question", "context"),
-        answering={"stride": 5},
-    )
-    model.save_pretrained(tmp_path)
-    return tmp_path
+def folder(pointing_folder: Callable[[], Path]) -> Path:
+    return pointing_folder()
 
 
 def ask(folder: Path, *, threshold: float | None = None, everything: bool = False, batch_size: int = 8):

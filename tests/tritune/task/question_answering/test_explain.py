@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from transformers import AutoModelForQuestionAnswering, AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from tests.tritune.tiny_tokenizers import byte_level
 from tritune.models.finetuned import mark
@@ -15,25 +15,14 @@ GIVEN = {"question": "where is my rose", "context": LONG}
 
 
 @pytest.fixture
-def pointing(tiny_base, tmp_path):
+def pointing(pointing_folder):
     """Return a function: (threshold) -> an explainer of a model that points."""
 
     def make(threshold: float | None = None) -> Explainer:
-        AutoTokenizer.from_pretrained(tiny_base, model_max_length=24).save_pretrained(tmp_path)
-        with torch.random.fork_rng():
-            torch.manual_seed(5)
-            model = AutoModelForQuestionAnswering.from_pretrained(tiny_base)
-        mark(
-            model,
-            task="question_answering",
-            objective="spans",
-            inputs=("question", "context"),
-            answering={"stride": 5},
-        )
-        model.save_pretrained(tmp_path)
+        folder = pointing_folder()
         if threshold is not None:
-            (tmp_path / "decided.json").write_text(json.dumps({"no_answer_threshold": threshold}))
-        return Explainer(tmp_path, device=torch.device("cpu"))
+            (folder / "decided.json").write_text(json.dumps({"no_answer_threshold": threshold}))
+        return Explainer(folder, device=torch.device("cpu"))
 
     return make
 
