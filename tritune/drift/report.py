@@ -114,14 +114,15 @@ def drift_report(champion: Ingested, new: Ingested, *, embed: Embed | None) -> D
     Args:
         embed: Gives a text's meaning as a vector, by the base model; None: this check is left out.
     """
-    added, removed = _without(new, champion, _tested), _without(champion, new, _tested)
-    corrected = len(_without(new, champion, _whole)) - len(added)
-    first, second = (champion.examples, added) if added else (_common(champion, new), removed)
+    _, added = _parted(new, champion, _tested)
+    common, removed = _parted(champion, new, _tested)
+    _, changed = _parted(new, champion, _whole)
+    first, second = (champion.examples, added) if added else (common, removed)
     new_labels = [label for label in new.labels if label not in set(champion.labels)]
     checks: list[Check] = []
     if min(len(first), len(second)) >= FEWEST:
         checks = compare(_sampled(first), _sampled(second), embed=embed)
-    return DriftReport(len(added), len(removed), new_labels, checks, corrected)
+    return DriftReport(len(added), len(removed), new_labels, checks, len(changed) - len(added))
 
 
 def compare(first: Sequence[Example], second: Sequence[Example], *, embed: Embed | None) -> list[Check]:
@@ -164,26 +165,22 @@ def _whole(one: Example) -> Hashable:
     return one
 
 
-def _without(data: Ingested, other: Ingested, key: Callable[[Example], Hashable]) -> list[Example]:
-    """Return the rows that `other` lacks; one that is there twice and there once counts once."""
+def _parted(
+    data: Ingested, other: Ingested, key: Callable[[Example], Hashable]
+) -> tuple[list[Example], list[Example]]:
+    """Return the rows that `other` has too, and those that it lacks.
+
+    Of a row that `data` has twice and `other` once, one is common and one lacking.
+    """
     left = Counter(map(key, other.examples))
-    found = []
+    common, lacking = [], []
     for one in data.examples:
         if left[key(one)]:
             left[key(one)] -= 1
+            common.append(one)
         else:
-            found.append(one)
-    return found
-
-
-def _common(data: Ingested, other: Ingested) -> list[Example]:
-    left = Counter(map(_tested, other.examples))
-    found = []
-    for one in data.examples:
-        if left[_tested(one)]:
-            left[_tested(one)] -= 1
-            found.append(one)
-    return found
+            lacking.append(one)
+    return common, lacking
 
 
 def _distinct_words(text: str) -> list[str]:
