@@ -5,7 +5,8 @@
 Both start from the same base model with the same new head, on the same questions and the same windows, with
 the settings of configs/squadshifts.yaml. Ours keeps the epoch that is best on the validation split, as the
 pipeline does; the example keeps the last. The difference of the test F1 comes with an interval: the middle
-95% of the means of resampled seeds and questions.
+95% of the means of resampled seeds and questions. Each training takes long, so each is kept when it is done:
+the same command goes on after the last one, and the table tells of the seeds that both have finished.
 """
 
 import argparse
@@ -25,6 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from ruamel.yaml import YAML
 
+from benchmarks.kept_trainings import keep_trainings, kept_trainings
 from benchmarks.versus_trainer import stage
 
 ROOT = Path(__file__).parents[1]
@@ -39,32 +41,25 @@ def main() -> None:
         params["train"]["epochs"] = options.epochs
     if options.max_length:
         params["tokenize"] = {"max_length": options.max_length, "stride": options.max_length // 3}
+    target = Path(options.out).resolve() / f"{options.name}.json"
     with tempfile.TemporaryDirectory(prefix="tritune-qa-") as temporary:
         folder = Path(temporary)
         rows = prepare_work(folder, params, options)
         print(f"{rows['train']} training windows, {rows['test']} test windows", flush=True)
+        conditions = conditions_of(folder, params, threads=options.threads)
+        trainings = kept_trainings(target, conditions)
         for number, seed in enumerate(options.seeds):
             for name in list(NAMES)[:: 1 if number % 2 == 0 else -1]:
-                told = train_once(folder, name, params, seed=seed, threads=options.threads)
-                print(f"seed {seed}, {NAMES[name]}: {told['seconds']:.0f} s, F1 {told['f1']:.4f}", flush=True)
-        results = {
-            name: {
-                seed: json.loads((folder / f"{name}-{seed}.json").read_text("utf-8"))
-                for seed in options.seeds
-            }
-            for name in NAMES
-        }
-        questions = {
-            split: pq.read_metadata(folder / f"data/ingested/{split}.parquet").num_rows
-            for split in ("train", "validation", "test")
-        }
-    report = summary(results, params, questions=questions, threads=options.threads)
-    table = markdown(report)
+                if any((one["name"], one["seed"]) == (name, seed) for one in trainings):
+                    continue
+                trainings.append(train_once(folder, name, params, seed=seed, threads=options.threads))
+                told = trainings[-1]
+                mean = float(np.mean(told["f1"]))
+                print(f"seed {seed}, {NAMES[name]}: {told['seconds']:.0f} s, F1 {mean:.4f}", flush=True)
+                keep_trainings(target, summary(trainings, conditions))
+    table = markdown(summary(trainings, conditions))
     print(f"\n{table}")
-    target = Path(options.out)
-    target.mkdir(parents=True, exist_ok=True)
-    (target / f"{options.name}.json").write_text(json.dumps(report, indent=2, sort_keys=True) + "\n", "utf-8")
-    (target / f"{options.name}.md").write_text(table, "utf-8")
+    target.with_suffix(".md").write_text(table, "utf-8")
 
 
 def arguments() -> argparse.Namespace:
@@ -116,8 +111,22 @@ def sample_questions(path: Path, count: int | None) -> None:
         pq.write_table(table.take(pa.array(chosen)), path)
 
 
+def conditions_of(folder: Path, params: Mapping[str, Any], *, threads: int) -> dict[str, Any]:
+    """Return what trainings must have in common to be compared."""
+    return {
+        "questions": {
+            split: pq.read_metadata(folder / f"data/ingested/{split}.parquet").num_rows
+            for split in ("train", "validation", "test")
+        },
+        "settings": {key: params[key] for key in ("model", "tokenize", "method", "train")},
+        "threads": threads,
+        "machine": {"processor": platform.machine(), "cores": os.cpu_count()},
+        "versions": {name: version(name) for name in ("torch", "transformers", "tokenizers")},
+    }
+
+
 def train_once(folder: Path, name: str, params: dict[str, Any], *, seed: int, threads: int) -> dict[str, Any]:
-    """Train in a process of its own and return its seconds and its test F1."""
+    """Train in a process of its own; return its seconds, and F1 and exact match of every test question."""
     work = {
         "train": {**params["train"], "patience": params["train"]["epochs"]},
         "stride": params["tokenize"]["stride"],
@@ -139,44 +148,31 @@ def train_once(folder: Path, name: str, params: dict[str, Any], *, seed: int, th
     )
     if done.returncode != 0:
         raise SystemExit(f"the training by {NAMES[name]} failed:\n{done.stderr[-3000:]}")
-    result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    return result
+    return {"name": name, "seed": seed, **json.loads(done.stdout.strip().splitlines()[-1])}
 
 
-def summary(
-    results: Mapping[str, Mapping[int, Mapping[str, Any]]],
-    params: dict[str, Any],
-    *,
-    questions: Mapping[str, int],
-    threads: int,
-) -> dict[str, Any]:
-    """Return each training's scores, and the mean difference of the F1 with its interval.
+def summary(trainings: Sequence[Mapping[str, Any]], conditions: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the trainings, the seeds that both have finished, and the mean difference of their F1.
 
     Args:
-        results: Name -> seed -> `f1` and `exact` of every test question, and `seconds`.
+        trainings: Each with `name`, `seed`, `seconds`, and `f1` and `exact` of every test question.
+        conditions: See `conditions_of`.
+
+    Returns:
+        `difference` is None as long as no seed is finished by both.
     """
-    seeds = list(results["tritune"])
-    f1 = {name: np.array([results[name][seed]["f1"] for seed in seeds]) for name in NAMES}
-    low, high = interval(f1["tritune"] - f1["example"])
+    done = {name: {one["seed"]: one for one in trainings if one["name"] == name} for name in NAMES}
+    seeds = [seed for seed in done["tritune"] if seed in done["example"]]
+    f1 = {name: np.array([done[name][seed]["f1"] for seed in seeds]) for name in NAMES}
+    difference = None
+    if seeds:
+        low, high = interval(f1["tritune"] - f1["example"])
+        difference = {"mean": float((f1["tritune"] - f1["example"]).mean()), "low": low, "high": high}
     return {
-        "questions": dict(questions),
-        "settings": {key: params[key] for key in ("model", "tokenize", "method", "train")},
-        "threads": threads,
-        "seeds": seeds,
-        "machine": {"processor": platform.machine(), "cores": os.cpu_count()},
-        "versions": {name: version(name) for name in ("torch", "transformers", "tokenizers")},
-        "trainings": [
-            {
-                "name": name,
-                "seed": seed,
-                "seconds": results[name][seed]["seconds"],
-                "f1": float(np.mean(results[name][seed]["f1"])),
-                "exact_match": float(np.mean(results[name][seed]["exact"])),
-            }
-            for seed in seeds
-            for name in NAMES
-        ],
-        "difference": {"mean": float((f1["tritune"] - f1["example"]).mean()), "low": low, "high": high},
+        "conditions": conditions,
+        "trainings": trainings,
+        "seeds_of_both": sorted(seeds),
+        "difference": difference,
     }
 
 
@@ -197,15 +193,24 @@ def interval(differences: np.ndarray, *, resamples: int = RESAMPLES) -> tuple[fl
 
 
 def markdown(report: dict[str, Any]) -> str:
-    """Return the table for people."""
-    questions, settings, difference = report["questions"], report["settings"], report["difference"]
+    """Return the table for people, of the seeds that both have finished."""
+    conditions, difference, seeds = report["conditions"], report["difference"], report["seeds_of_both"]
+    questions, settings = conditions["questions"], conditions["settings"]
     train = settings["train"]
-    of = {name: [one for one in report["trainings"] if one["name"] == name] for name in NAMES}
 
-    def row(title: str, key: str, form: str, rows: Sequence[int] | None = None) -> str:
+    def row(title: str, key: str, form: str, rows: Sequence[int]) -> str:
         cells = [
             format(
-                float(np.mean([one[key] for one in of[name] if rows is None or one["seed"] in rows])), form
+                float(
+                    np.mean(
+                        [
+                            np.mean(one[key])
+                            for one in report["trainings"]
+                            if one["name"] == name and one["seed"] in rows
+                        ]
+                    )
+                ),
+                form,
             )
             for name in NAMES
         ]
@@ -218,18 +223,23 @@ def markdown(report: dict[str, Any]) -> str:
         f"{questions['validation']} validation and {questions['test']} test questions. "
         f"{settings['model']['source']}, full fine-tuning at {settings['method']['full']['lr']}, "
         f"{train['epochs']} epochs, batches of {train['batch_size']} windows of "
-        f"{settings['tokenize']['max_length']} tokens (stride {settings['tokenize']['stride']}), seeds "
-        f"{', '.join(map(str, report['seeds']))}, {report['threads']} threads; ours keeps the epoch that is "
+        f"{settings['tokenize']['max_length']} tokens (stride {settings['tokenize']['stride']}), "
+        f"{len(seeds)} {'seed' if len(seeds) == 1 else 'seeds'} so far, {conditions['threads']} "
+        f"{'thread' if conditions['threads'] == 1 else 'threads'}; ours keeps the epoch that is "
         "best on validation, the example the last; "
-        f"{', '.join(f'{name} {value}' for name, value in sorted(report['versions'].items()))}; "
-        f"{report['machine']['cores']} cores. Made by `python -m benchmarks.versus_qa_example`.",
+        f"{', '.join(f'{name} {value}' for name, value in sorted(conditions['versions'].items()))}; "
+        f"{conditions['machine']['cores']} cores. Made by `python -m benchmarks.versus_qa_example`.",
         "",
+    ]
+    if difference is None:
+        return "\n".join([*lines, "No seed is finished by both yet."]) + "\n"
+    lines += [
         f"| test split | {' | '.join(NAMES.values())} |",
         "|---|---:|---:|",
-        *(row(f"F1, seed {seed}", "f1", ".4f", [seed]) for seed in report["seeds"]),
-        row("F1, mean", "f1", ".4f"),
-        row("exact match, mean", "exact_match", ".4f"),
-        row("seconds of a training", "seconds", ".0f"),
+        *(row(f"F1, seed {seed}", "f1", ".4f", [seed]) for seed in seeds),
+        row("F1, mean", "f1", ".4f", seeds),
+        row("exact match, mean", "exact", ".4f", seeds),
+        row("seconds of a training", "seconds", ".0f", seeds),
         "",
         f"Difference of the mean F1, ours less theirs: **{difference['mean']:+.4f}**, 95% interval "
         f"{difference['low']:+.4f} to {difference['high']:+.4f} (seeds and questions resampled "

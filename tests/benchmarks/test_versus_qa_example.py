@@ -65,31 +65,49 @@ def test_the_answers_are_the_same_where_the_best_span_is_among_the_best_starts_a
         assert told[example] == chosen_answer(candidates(windows), context, threshold=None).text
 
 
-def result(*f1: float) -> dict:
-    return {"seconds": 10.0, "ids": list("abcd"), "f1": list(f1), "exact": [float(one == 1) for one in f1]}
+def training(name: str, seed: int, *f1: float) -> dict:
+    exact = [float(one == 1) for one in f1]
+    return {"name": name, "seed": seed, "seconds": 10.0, "f1": list(f1), "exact": exact}
 
 
-PARAMS = {
-    "model": {"source": "mine"},
-    "tokenize": {"max_length": 384, "stride": 128},
-    "method": {"full": {"kind": "full", "lr": 1e-4}},
-    "train": {"epochs": 3, "batch_size": 16},
+CONDITIONS = {
+    "questions": {"train": 9, "validation": 4, "test": 4},
+    "settings": {
+        "model": {"source": "mine"},
+        "tokenize": {"max_length": 384, "stride": 128},
+        "method": {"full": {"kind": "full", "lr": 1e-4}},
+        "train": {"epochs": 3, "batch_size": 16},
+    },
+    "threads": 1,
+    "machine": {"processor": "x86_64", "cores": 2},
+    "versions": {"torch": "2"},
 }
+TRAININGS = [
+    training("tritune", 1, 1, 0.5, 0, 1),
+    training("example", 1, 1, 0.5, 0, 0),
+    training("example", 2, 0, 1, 0, 1),
+    training("tritune", 2, 1, 1, 0, 1),
+]
 
 
 def test_the_difference_is_that_of_the_means_and_lies_in_its_interval():
-    results = {
-        "tritune": {1: result(1, 0.5, 0, 1), 2: result(1, 1, 0, 1)},
-        "example": {1: result(1, 0.5, 0, 0), 2: result(0, 1, 0, 1)},
-    }
-    report = summary(results, PARAMS, questions={"train": 9, "validation": 4, "test": 4}, threads=1)
+    report = summary(TRAININGS, CONDITIONS)
     assert report["difference"]["mean"] == 0.25
     assert report["difference"]["low"] <= 0.25 <= report["difference"]["high"]
     table = markdown(report)
     assert "| F1, mean | 0.6875 | 0.4375 |" in table
     assert "| F1, seed 2 | 0.7500 | 0.5000 |" in table
     assert "**+0.2500**" in table
+    assert "2 seeds so far" in table
     assert "9 training, 4 validation and 4 test questions" in table
+
+
+def test_a_seed_counts_once_both_have_finished_it():
+    report = summary(TRAININGS[:3], CONDITIONS)
+    assert report["seeds_of_both"] == [1]
+    assert report["difference"]["mean"] == 0.25
+    assert "| F1, mean | 0.6250 | 0.3750 |" in markdown(report)
+    assert "No seed is finished by both yet." in markdown(summary(TRAININGS[:1], CONDITIONS))
 
 
 def test_an_interval_without_differences_is_a_point_and_a_constant_one_is_itself():
@@ -141,12 +159,24 @@ def test_both_trainings_run_on_the_same_windows(tmp_path, tiny_base):
         "--max-length",
         "24",
     ]
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.versus_qa_example", *command, "--out", tmp_path],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    report = json.loads((tmp_path / "versus_qa_example.json").read_text())
-    assert {one["name"] for one in report["trainings"]} == {"tritune", "example"}
+
+    def run(*more: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "benchmarks.versus_qa_example", *command, "--out", tmp_path, *more],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+
+    first = run()
+    assert first.returncode == 0, first.stderr
+    assert "seed 1, this project: " in first.stdout
+    file = tmp_path / "versus_qa_example.json"
+    report = json.loads(file.read_text())
+    assert [one["name"] for one in report["trainings"]] == ["tritune", "example"]
+    assert all(len(one["f1"]) == 10 for one in report["trainings"])
+    before = file.read_bytes()
+    again = run()
+    assert "seed 1, this project: " not in again.stdout
+    assert file.read_bytes() == before
+    assert (tmp_path / "versus_qa_example.md").read_text() in again.stdout
