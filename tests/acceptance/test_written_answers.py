@@ -1,15 +1,13 @@
 """Written answers: the stages' bodies one after another, with a tiny decoder and a tiny encoder-decoder."""
 
 import json
-import os
 import random
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
-from tritune.pipeline.context import StageContext
+from tests.stage_bodies import run_stages
 
 WORDS = ["bread", "oven", "salt", "butter", "rose", "soil", "seed", "water", "the", "a", "my", "old", "new"]
 PLACES = ["train", "hotel", "map", "road"]
@@ -66,59 +64,24 @@ def save_base(folder: Path, family: str) -> None:
     model.save_pretrained(folder)
 
 
-def stage(name: str, inputs: list[str], outputs: list[str], params: dict[str, Any]) -> None:
-    """Run one stage's body and put its outputs in place."""
-    from importlib import import_module
-
-    scratch = Path("scratch") / name
-    scratch.mkdir(parents=True)
-    item = {"method": "full", "seed": "13"}
-    inside = {path: Path(path) for path in inputs}
-    import_module(f"tasks.{name}").run(
-        StageContext(
-            stage=name, item=item, params=params, inputs=inside, outputs=tuple(outputs), scratch=scratch
-        )
-    )
-    for path in outputs:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        (scratch / "outputs" / path).rename(path)
-
-
 @pytest.fixture(scope="module", params=["decoder", "encoder_decoder"])
 def trained(request, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp(request.param)
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        save_base(folder / "base", request.param)
-        (folder / "data/raw").mkdir(parents=True)
-        (folder / "data/raw/source.json").write_text('{"files": {}}')
-        lines = "\n".join(map(json.dumps, questions(400)))
-        (folder / "data/raw/train.jsonl").write_text(lines)
-        task = {"task": "question_answering"}
-        compute = {"compute": {"threads": 1}}
-        train = {"train": {"epochs": 8, "batch_size": 16, "patience": 8, "monitor": "auto"}}
-        stage("ingest", ["data/raw"], ["data/ingested"], {**task, "data": {"source": "x"}})
+    save_base(folder / "base", request.param)
+    (folder / "data/raw").mkdir(parents=True)
+    (folder / "data/raw/source.json").write_text('{"files": {}}')
+    (folder / "data/raw/train.jsonl").write_text("\n".join(map(json.dumps, questions(400))))
+    params = {
+        "task": "question_answering",
+        "data": {"source": "x"},
         # A decoder's row holds the answer too.
-        length = 32 if request.param == "decoder" else 20
-        tokens = {"tokenize": {"max_length": length, "stride": 4}}
-        stage("tokenize", ["data/ingested", "base"], ["data/tokens"], {**task, **tokens})
-        method = {"method.full": {"kind": "full", "lr": 5e-3}}
-        stage("prepare", ["base", "data/tokens"], ["plans/full"], {**task, **method})
-        inputs = ["base", "data/tokens", "plans/full", "data/ingested/validation.parquet"]
-        outputs = ["checkpoints/full-13", "histories/full-13.parquet"]
-        stage("train", inputs, outputs, {**task, **train, **compute})
-        inputs = [
-            "base",
-            "checkpoints/full-13",
-            "data/tokens",
-            "data/ingested/validation.parquet",
-            "data/ingested/test.parquet",
-        ]
-        outputs = ["evaluations/full-13", "metrics/full-13.json"]
-        stage("evaluate", inputs, outputs, {**task, **compute, "generate": {"max_new_tokens": 8}})
-    finally:
-        os.chdir(before)
+        "tokenize": {"max_length": 32 if request.param == "decoder" else 20, "stride": 4},
+        "generate": {"max_new_tokens": 8},
+        "method": {"full": {"kind": "full", "lr": 5e-3}},
+        "train": {"epochs": 8, "batch_size": 16, "patience": 8, "monitor": "auto"},
+        "compute": {"threads": 1},
+    }
+    run_stages(folder, ["ingest", "tokenize", "prepare", "train", "evaluate"], params, method="full")
     return folder
 
 
