@@ -155,9 +155,10 @@ def page(content: dict[str, Any]) -> str:
         "# Time and memory against the number of rows",
         "",
         "Each line is a process of its own. Memory is the most that it had in use; what the interpreter and "
-        "its libraries take before the first row is told beside it. Processor time is that of all cores together; "
-        "other work on the machine disturbs it less. Linear time shows as an even time a row, memory that does not "
-        f"grow as an even peak. Rows are tokenized to at most {content['max_length']} tokens. Made by `python -m benchmarks.growth`.",
+        "its libraries take before the first row is told beside it. Processor time is that of all cores "
+        "together; other work on the machine disturbs it less. Linear time shows as an even time a row, "
+        "memory that does not grow as an even peak. Rows are tokenized to at most "
+        f"{content['max_length']} tokens. Made by `python -m benchmarks.growth`.",
     ]
     for words in dict.fromkeys(run["words"] for run in content["runs"]):
         runs = [run for run in content["runs"] if run["words"] == words]
@@ -166,18 +167,21 @@ def page(content: dict[str, Any]) -> str:
                 "",
                 f"## {stage}, texts of {words} words (median)",
                 "",
-                "| rows | csv, MiB | seconds | processor seconds | processor µs a row | peak memory, MiB | before the first row, MiB |",
+                "| rows | csv, MiB | seconds | processor seconds | processor µs a row | peak memory, MiB "
+                "| before the first row, MiB |",
                 "|---:|---:|---:|---:|---:|---:|---:|",
             ]
-            for run in runs:
-                took = run["stages"][stage]
-                worked, rows = took["processor_seconds"], run["rows"]
-                lines.append(
-                    f"| {rows:,} | {run['csv_bytes'] / 2**20:,.1f} | {took['seconds']:,.2f} | {worked:,.2f} | "
-                    f"{worked / rows * 1e6:,.1f} | {took['peak_bytes'] / 2**20:,.0f} | "
-                    f"{took['bytes_at_first'] / 2**20:,.0f} |"
-                )
+            lines += [line(run, stage) for run in runs]
     return "\n".join(lines) + "\n"
+
+
+def line(run: dict[str, Any], stage: str) -> str:
+    """Return what one stage took for one size, as a line of its table."""
+    took, rows = run["stages"][stage], run["rows"]
+    size, peak, at_first = (n / 2**20 for n in (run["csv_bytes"], took["peak_bytes"], took["bytes_at_first"]))
+    worked = took["processor_seconds"]
+    times = f"{took['seconds']:,.2f} | {worked:,.2f} | {worked / rows * 1e6:,.1f}"
+    return f"| {rows:,} | {size:,.1f} | {times} | {peak:,.0f} | {at_first:,.0f} |"
 
 
 if __name__ == "__main__":
