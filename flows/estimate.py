@@ -14,6 +14,7 @@ from rich.table import Table
 from flows.plan import compiled_plans, named_methods
 from tritune.errors import InputError
 from tritune.settings.project import Project, read_project
+from tritune.training.memory import smaller
 
 SEED = 0
 """Of the new tensors; what a training costs does not depend on it."""
@@ -96,6 +97,7 @@ def measured(name: str) -> Cost:
             settings=project.train,
             precision=chosen_precision(project.compute, device),
             memo_gib=project.compute.prefix_memo_gib,
+            recompute=project.compute.recompute_activations,
             pad_token_id=info.pad_token_id,
         )
     trainable = plans[name].parameters_trainable
@@ -117,7 +119,7 @@ def refuse_too_large(costs: dict[str, Cost], project: Project) -> None:
         if cost.peak_bytes > cost.limit_bytes:
             raise InputError(
                 f"method.{name}: one training needs about {cost.peak_bytes / 2**20:,.0f} MiB and there are "
-                f"{cost.limit_bytes / 2**20:,.0f}; {advice(project)}"
+                f"{cost.limit_bytes / 2**20:,.0f}; {smaller(project.train, project.compute)}"
             )
 
 
@@ -150,13 +152,3 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
-def advice(project: Project) -> str:
-    """Say which setting would make a training smaller."""
-    if project.train.batch_size > 1:
-        return (
-            f"set train.batch_size below {project.train.batch_size}, tokenize.max_length lower, or freeze "
-            "more layers (kind: partial)"
-        )
-    return "set tokenize.max_length lower, freeze more layers (kind: partial), or take a smaller base model"

@@ -35,6 +35,7 @@ from tritune.tokens import MODEL_FILES, TokensInfo, read_tokens, read_tokens_inf
 from tritune.training.batches import steps_per_epoch
 from tritune.training.checkpoint import checkpoint_bytes, load_checkpoint, save_checkpoint
 from tritune.training.loop import Moment, train
+from tritune.training.memory import is_out_of_memory, smaller
 from tritune.training.optimizer import plan_optimizer
 from tritune.training.progress import EpochProgress, StepProgress, seconds_left
 from tritune.training.reduced import reduce_training
@@ -56,8 +57,22 @@ def run(ctx: StageContext) -> None:
     """Train, or go on training, and write the best epoch's model.
 
     Raises:
-        InputError: the plan is another model's, there is no such device, or the loss is not finite.
+        InputError: the plan is another model's, there is no such device, the loss is not finite, or
+            memory runs out.
     """
+    try:
+        run_training(ctx)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        advice = smaller(TrainSettings(**ctx.params["train"]), ComputeSettings(**ctx.params["compute"]))
+        raise InputError(
+            f"the training ran out of memory; {advice}. `tritune estimate` tells what fits"
+        ) from error
+
+
+def run_training(ctx: StageContext) -> None:
+    """Do it, whatever it needs."""
     begun = time.monotonic()
     method, seed = ctx.item["method"], int(ctx.item["seed"])
     settings = TrainSettings(**ctx.params["train"])
@@ -92,6 +107,7 @@ def run(ctx: StageContext) -> None:
         objective=objective,
         precision=precision,
         memo_gib=compute.prefix_memo_gib,
+        recompute=compute.recompute_activations,
         pad_token_id=info.pad_token_id,
         memos=ctx.memos,
     )

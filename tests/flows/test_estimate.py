@@ -46,6 +46,7 @@ def test_what_does_not_fit_is_refused_with_what_would_help():
     assert str(refused.value).startswith(
         "method.full: one training needs about 30,000 MiB and there are 24,000;"
     )
+    assert "compute.recompute_activations: true" in str(refused.value)
     assert "train.batch_size below 32" in str(refused.value)
     with pytest.raises(InputError, match="take a smaller base model"):
         refuse_too_large({"full": large}, project(batch_size=1))
