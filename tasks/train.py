@@ -6,8 +6,6 @@ Reads `base`, `data/tokens`, the validation rows as ingested and `plans/METHOD`.
 """
 
 import json
-import os
-import platform
 import shutil
 import time
 from collections.abc import Iterator
@@ -20,7 +18,7 @@ import torch
 from transformers import PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
-from tritune.compute import chosen_precision, prepare_torch
+from tritune.compute import chosen_precision, cpu_name, prepare_torch
 from tritune.errors import InputError
 from tritune.metrics.catalogue import main_metric, per_epoch_metrics
 from tritune.models.adapters import merge_adapters
@@ -60,23 +58,20 @@ def run(ctx: StageContext) -> None:
         InputError: the plan is another model's, there is no such device, the loss is not finite, or
             memory runs out.
     """
+    settings, compute = TrainSettings(**ctx.params["train"]), ComputeSettings(**ctx.params["compute"])
     try:
-        run_training(ctx)
+        run_training(ctx, settings, compute)
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        advice = smaller(TrainSettings(**ctx.params["train"]), ComputeSettings(**ctx.params["compute"]))
-        raise InputError(
-            f"the training ran out of memory; {advice}. `tritune estimate` tells what fits"
-        ) from error
+        advice = f"{smaller(settings, compute)}. `tritune estimate` tells what fits"
+        raise InputError(f"the training ran out of memory; {advice}") from error
 
 
-def run_training(ctx: StageContext) -> None:
+def run_training(ctx: StageContext, settings: TrainSettings, compute: ComputeSettings) -> None:
     """Do it, whatever it needs."""
     begun = time.monotonic()
     method, seed = ctx.item["method"], int(ctx.item["seed"])
-    settings = TrainSettings(**ctx.params["train"])
-    compute = ComputeSettings(**ctx.params["compute"])
     device = prepare_torch(compute)
     precision = chosen_precision(compute, device)
     print(f"matrix products in {precision}", flush=True)
@@ -304,16 +299,3 @@ def write_history(path: Path, state: TrainingState, *, warnings: list[str]) -> N
     columns["best"] = pa.array([row["epoch"] == state.best_epoch for row in state.history], pa.bool_())
     table = pa.table(columns).replace_schema_metadata({"warnings": json.dumps(warnings)})
     pq.write_table(table, path)
-
-
-def cpu_name() -> str:
-    """Return the processor's name as the system gives it, with the number of cores we may use."""
-    name = platform.processor() or platform.machine()
-    information = Path("/proc/cpuinfo")
-    if information.exists():
-        for line in information.read_text().splitlines():
-            if line.startswith("model name"):
-                name = line.partition(":")[2].strip()
-                break
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{name}, {cores} cores"

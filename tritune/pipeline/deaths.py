@@ -4,6 +4,10 @@ import contextlib
 import signal
 from pathlib import Path
 
+from tritune.pipeline.dag import Stage
+from tritune.settings.project import read_project
+from tritune.training.memory import smaller
+
 COUNTER = Path("/proc/vmstat")
 
 
@@ -34,3 +38,11 @@ def death(code: int, *, memory_ran_out: bool, advice: str) -> str:
         with contextlib.suppress(ValueError):
             return f"its process ended by {signal.Signals(number).name}"
     return f"its process ended with exit code {code}"
+
+
+def less_memory(stage: Stage, *, root: Path) -> str:
+    """Return what would make a stage of the project in `root` need less memory, as the end of a sentence."""
+    if stage.meta.get("resource") != "training":
+        return "end other programs, and run again"
+    project = read_project(root / "params.yaml")
+    return smaller(project.train, project.compute)

@@ -23,9 +23,7 @@ import psutil
 
 from tritune.pipeline import guard, receipt, supervisor
 from tritune.pipeline.dag import Stage
-from tritune.pipeline.deaths import death, memory_kills
-from tritune.settings.project import read_project
-from tritune.training.memory import smaller
+from tritune.pipeline.deaths import death, less_memory, memory_kills
 
 SECONDS_TO_END = 10.0
 """Between asking a stage to end and killing it."""
@@ -209,13 +207,6 @@ class StageRunner:
             supervisor.VARIABLE: supervisor.signature(),
         }
 
-    def _less_memory(self, node: Stage) -> str:
-        """Return what would make a stage need less memory, as the end of a sentence."""
-        if node.meta.get("resource") != "training":
-            return "end other programs, and run again"
-        project = read_project(self._root / "params.yaml")
-        return smaller(project.train, project.compute)
-
     def _end_after(
         self, process: "subprocess.Popen[str]", seconds: float | None, timed_out: threading.Event
     ) -> threading.Timer | None:
@@ -254,7 +245,7 @@ class StageRunner:
         if match := re.search(r"exited with (-?\d+)", text):
             code = int(match[1])
             own = [line for line in lines if not _is_dvc_noise(line)]
-            advice = self._less_memory(node)
+            advice = less_memory(node, root=self._root)
             error = "\n".join([death(code, memory_ran_out=memory_ran_out, advice=advice), *own])
             # What the system killed for want of memory is the user's to make smaller.
             users_error = code == 2 or (memory_ran_out and code in KILLED)
