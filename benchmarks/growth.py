@@ -55,13 +55,23 @@ def main() -> None:
         print(json.dumps(run_stage(arguments.stage)))
         return
     sizes = [(rows, words) for words in arguments.words for rows in arguments.rows]
-    measured = [measure(*size) for size in sizes if prod(size) <= arguments.most_words]
-    machine = {"processor": platform.machine(), "cores": os.cpu_count()}
-    content = {"machine": machine, "max_length": PARAMS["tokenize"]["max_length"], "runs": measured}
+    content: dict[str, Any] = {
+        "machine": {"processor": platform.machine(), "cores": os.cpu_count()},
+        "max_length": PARAMS["tokenize"]["max_length"],
+        "runs": [],
+    }
+    for size in sizes:
+        if prod(size) <= arguments.most_words:
+            content["runs"].append(measure(*size))
+            write(content)  # after each, for the largest take long
+    print(RESULT.with_suffix(".md").read_text("utf-8"))
+
+
+def write(content: dict[str, Any]) -> None:
+    """Write the numbers, and the page of them."""
     RESULT.parent.mkdir(parents=True, exist_ok=True)
     RESULT.with_suffix(".json").write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", "utf-8")
     RESULT.with_suffix(".md").write_text(page(content), "utf-8")
-    print(RESULT.with_suffix(".md").read_text("utf-8"))
 
 
 def measure(rows: int, words: int) -> dict[str, Any]:
