@@ -3,7 +3,9 @@
 import contextlib
 import io
 import multiprocessing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from rich.table import Table
 from flows.plan import compiled_plans, named_methods
 from tritune.errors import InputError
 from tritune.settings.project import Project, read_project
+from tritune.training.memory import is_out_of_memory, smaller
 
 SEED = 0
 """Of the new tensors; what a training costs does not depend on it."""
@@ -50,13 +53,31 @@ def estimate(methods: Sequence[str] | None) -> None:
                 f"{needed} is not there yet, and an estimate runs a few steps on it; make it with "
                 "`dvc repro tokenize`, then try again"
             )
-    costs = {}
-    # A process of its own for each: its peak memory is one training's.
-    for name in names:
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
-            costs[name] = pool.apply(measured, (name,))
+    costs = {name: measured_apart(name, project) for name in names}
     show(Console(), costs, trainings=len(project.seeds))
     refuse_too_large(costs, project)
+
+
+def measured_apart(name: str, project: Project, *, measure: Callable[[str], Cost] | None = None) -> Cost:
+    """Run the steps in a process of their own: its peak memory is one training's.
+
+    Args:
+        measure: `measured`, or what stands in for it.
+
+    Raises:
+        InputError: Memory runs out in these steps. It says which setting would make them smaller.
+    """
+    # A pool of multiprocessing would wait for ever for a process that the system has killed.
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        try:
+            return pool.submit(measure or measured, name).result()
+        except Exception as error:
+            if not (isinstance(error, BrokenProcessPool) or is_out_of_memory(error)):
+                raise
+    raise InputError(
+        f"method.{name}: memory ran out in the first steps of a training; "
+        f"{smaller(project.train, project.compute)}"
+    )
 
 
 def measured(name: str) -> Cost:
@@ -96,6 +117,7 @@ def measured(name: str) -> Cost:
             settings=project.train,
             precision=chosen_precision(project.compute, device),
             memo_gib=project.compute.prefix_memo_gib,
+            recompute=project.compute.recompute_activations,
             pad_token_id=info.pad_token_id,
         )
     trainable = plans[name].parameters_trainable
@@ -117,7 +139,7 @@ def refuse_too_large(costs: dict[str, Cost], project: Project) -> None:
         if cost.peak_bytes > cost.limit_bytes:
             raise InputError(
                 f"method.{name}: one training needs about {cost.peak_bytes / 2**20:,.0f} MiB and there are "
-                f"{cost.limit_bytes / 2**20:,.0f}; {advice(project)}"
+                f"{cost.limit_bytes / 2**20:,.0f}; {smaller(project.train, project.compute)}"
             )
 
 
@@ -150,13 +172,3 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
-def advice(project: Project) -> str:
-    """Say which setting would make a training smaller."""
-    if project.train.batch_size > 1:
-        return (
-            f"set train.batch_size below {project.train.batch_size}, tokenize.max_length lower, or freeze "
-            "more layers (kind: partial)"
-        )
-    return "set tokenize.max_length lower, freeze more layers (kind: partial), or take a smaller base model"

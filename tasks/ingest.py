@@ -6,9 +6,11 @@ dropped and why).
 """
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tritune.data.files import RAW_ENDINGS, SPLITS
@@ -24,12 +26,39 @@ ROW_GROUP = 100_000
 def run(ctx: StageContext) -> None:
     """Turn `data/raw` into `data/ingested`."""
     settings = DataSettings(**ctx.params["data"])
-    data = task_module(ctx.params["task"], "rows").ingest(_raw_files(ctx.input("data/raw")), settings)
+    spool = ctx.scratch / "rows"
+    spool.mkdir(parents=True, exist_ok=True)
+    data = task_module(ctx.params["task"], "rows").ingest(
+        _raw_files(ctx.input("data/raw")), settings, spool=spool
+    )
     out = ctx.output_folder("data/ingested")
     for split, table in data.tables.items():
-        pq.write_table(table, out / f"{split}.parquet", row_group_size=ROW_GROUP, compression="zstd")
+        batches = table.to_reader() if isinstance(table, pa.Table) else table
+        write_parquet(out / f"{split}.parquet", batches)
     _write_json(out / "labels.json", data.labels)
     _write_json(out / "profile.json", data.profile)
+
+
+def write_parquet(path: Path, batches: pa.RecordBatchReader) -> None:
+    """Write a table that need not be in memory as a whole; the bytes do not depend on how it is cut."""
+    with pq.ParquetWriter(path, batches.schema, compression="zstd") as writer:
+        for group in _row_groups(batches):
+            # Where a page ends depends on where the chunks of a column do.
+            writer.write_table(group.combine_chunks(), row_group_size=ROW_GROUP)
+
+
+def _row_groups(batches: pa.RecordBatchReader) -> Iterator[pa.Table]:
+    """Yield tables of `ROW_GROUP` rows; the last may have fewer."""
+    held, rows = [], 0
+    for batch in batches:
+        held.append(batch)
+        rows += batch.num_rows
+        while rows >= ROW_GROUP:
+            table = pa.Table.from_batches(held)
+            yield table.slice(0, ROW_GROUP)
+            held, rows = table.slice(ROW_GROUP).to_batches(), rows - ROW_GROUP
+    if held:
+        yield pa.Table.from_batches(held)
 
 
 def _raw_files(raw: Path) -> dict[str, tuple[Path, RawFile]]:

@@ -6,8 +6,6 @@ Reads `base`, `data/tokens`, the validation rows as ingested and `plans/METHOD`.
 """
 
 import json
-import os
-import platform
 import shutil
 import time
 from collections.abc import Iterator
@@ -20,7 +18,7 @@ import torch
 from transformers import PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
-from tritune.compute import chosen_precision, prepare_torch
+from tritune.compute import chosen_precision, cpu_name, prepare_torch
 from tritune.errors import InputError
 from tritune.metrics.catalogue import main_metric, per_epoch_metrics
 from tritune.models.adapters import merge_adapters
@@ -35,6 +33,7 @@ from tritune.tokens import MODEL_FILES, TokensInfo, read_tokens, read_tokens_inf
 from tritune.training.batches import steps_per_epoch
 from tritune.training.checkpoint import checkpoint_bytes, load_checkpoint, save_checkpoint
 from tritune.training.loop import Moment, train
+from tritune.training.memory import is_out_of_memory, smaller
 from tritune.training.optimizer import plan_optimizer
 from tritune.training.progress import EpochProgress, StepProgress, seconds_left
 from tritune.training.reduced import reduce_training
@@ -56,12 +55,23 @@ def run(ctx: StageContext) -> None:
     """Train, or go on training, and write the best epoch's model.
 
     Raises:
-        InputError: the plan is another model's, there is no such device, or the loss is not finite.
+        InputError: the plan is another model's, there is no such device, the loss is not finite, or
+            memory runs out.
     """
+    settings, compute = TrainSettings(**ctx.params["train"]), ComputeSettings(**ctx.params["compute"])
+    try:
+        run_training(ctx, settings, compute)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        advice = f"{smaller(settings, compute)}. `tritune estimate` tells what fits"
+        raise InputError(f"the training ran out of memory; {advice}") from error
+
+
+def run_training(ctx: StageContext, settings: TrainSettings, compute: ComputeSettings) -> None:
+    """Do it, whatever it needs."""
     begun = time.monotonic()
     method, seed = ctx.item["method"], int(ctx.item["seed"])
-    settings = TrainSettings(**ctx.params["train"])
-    compute = ComputeSettings(**ctx.params["compute"])
     device = prepare_torch(compute)
     precision = chosen_precision(compute, device)
     print(f"matrix products in {precision}", flush=True)
@@ -92,6 +102,7 @@ def run(ctx: StageContext) -> None:
         objective=objective,
         precision=precision,
         memo_gib=compute.prefix_memo_gib,
+        recompute=compute.recompute_activations,
         pad_token_id=info.pad_token_id,
         memos=ctx.memos,
     )
@@ -288,16 +299,3 @@ def write_history(path: Path, state: TrainingState, *, warnings: list[str]) -> N
     columns["best"] = pa.array([row["epoch"] == state.best_epoch for row in state.history], pa.bool_())
     table = pa.table(columns).replace_schema_metadata({"warnings": json.dumps(warnings)})
     pq.write_table(table, path)
-
-
-def cpu_name() -> str:
-    """Return the processor's name as the system gives it, with the number of cores we may use."""
-    name = platform.processor() or platform.machine()
-    information = Path("/proc/cpuinfo")
-    if information.exists():
-        for line in information.read_text().splitlines():
-            if line.startswith("model name"):
-                name = line.partition(":")[2].strip()
-                break
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{name}, {cores} cores"

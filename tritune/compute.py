@@ -1,6 +1,8 @@
 """What a computation runs on, set up so that two runs on a CPU give the same bytes."""
 
 import os
+import platform
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -48,3 +50,16 @@ def chosen_precision(settings: ComputeSettings, device: torch.device) -> Literal
         capabilities = torch.cpu.get_capabilities()
         native = bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
     return "bf16" if native else "fp32"
+
+
+def cpu_name() -> str:
+    """Return the processor's name as the system gives it, with the number of cores we may use."""
+    name = platform.processor() or platform.machine()
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text().splitlines():
+            if line.startswith("model name"):
+                name = line.partition(":")[2].strip()
+                break
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{name}, {cores} cores"

@@ -1,7 +1,10 @@
+import os
+import signal
+
 import pytest
 from rich.console import Console
 
-from flows.estimate import Cost, duration, estimate, refuse_too_large, show
+from flows.estimate import Cost, duration, estimate, measured_apart, refuse_too_large, show
 from tritune.errors import InputError
 from tritune.settings.project import Project
 
@@ -46,9 +49,28 @@ def test_what_does_not_fit_is_refused_with_what_would_help():
     assert str(refused.value).startswith(
         "method.full: one training needs about 30,000 MiB and there are 24,000;"
     )
+    assert "compute.recompute_activations: true" in str(refused.value)
     assert "train.batch_size below 32" in str(refused.value)
     with pytest.raises(InputError, match="take a smaller base model"):
         refuse_too_large({"full": large}, project(batch_size=1))
+
+
+def killed(_: str) -> Cost:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return FULL
+
+
+def short_of_memory(_: str) -> Cost:
+    raise MemoryError
+
+
+@pytest.mark.parametrize("measure", [killed, short_of_memory])
+def test_memory_that_runs_out_in_the_timed_steps_ends_with_the_same_advice(measure):
+    with pytest.raises(InputError) as refused:
+        measured_apart("full", project(batch_size=4), measure=measure)
+    told = "method.full: memory ran out in the first steps of a training; set compute.recompute_activations: "
+    assert str(refused.value).startswith(told)
+    assert "train.batch_size below 4" in str(refused.value)
 
 
 def test_before_the_data_are_tokenized_it_says_what_to_do(tmp_path, monkeypatch):

@@ -21,7 +21,7 @@ def test_siblings_finish_and_each_failure_has_its_own_error(shared):
         **dict.fromkeys(("evaluate@partial-13", "evaluate@full-13", "compare"), "NotReady"),
     }
     assert "ZeroDivisionError: a bug in the body" in output
-    assert "its process was killed; if nobody did that, memory ran out: lower train.batch_size" in output
+    assert "its process was killed; if nobody did that, memory ran out: set compute.recompute" in output
     assert COMMAND in output
     assert COMMAND.replace("partial", "full") in output
     for noise in ("ERROR:", "Running stage", "exited with", "prefect"):

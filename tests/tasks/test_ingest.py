@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -87,6 +88,18 @@ def test_given_splits_of_other_formats_are_used(project: Path) -> None:
     assert pq.read_table(out / "train.parquet").num_rows == 60
 
 
+def test_the_bytes_do_not_depend_on_how_a_table_is_cut(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reference is pyarrow's own writing of the whole table; pages are small, so that there are many."""
+    monkeypatch.setattr(tasks.ingest, "ROW_GROUP", 5000)
+    table = pa.table({"text": [f"{number}-" * 200 for number in range(12_000)]})
+    pq.write_table(table, project / "whole.parquet", row_group_size=5000, compression="zstd")
+    for rows in (700, 4999, 12_000):
+        tasks.ingest.write_parquet(project / "cut.parquet", table.to_reader(max_chunksize=rows))
+        assert (project / "cut.parquet").read_bytes() == (project / "whole.parquet").read_bytes()
+
+
 def test_an_error_names_the_user_s_own_file(project: Path) -> None:
     with (project / "data/raw/train.csv").open("a") as file:
         file.write("no label,\n")
@@ -95,7 +108,7 @@ def test_an_error_names_the_user_s_own_file(project: Path) -> None:
     assert str(caught.value) == (
         "tickets.csv, row 61 (line 62), column 'label': the label is missing; fill it in or delete the row"
     )
-    assert not (project / "scratch").exists()
+    assert not (project / "scratch/outputs").exists()
 
 
 def test_blank_texts_are_dropped_from_training_rows_but_refused_in_a_given_test_split(project: Path) -> None:

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from tasks import tokenize, train
 from tritune.errors import InputError
 from tritune.models.load import empty_model, load_model
+from tritune.objectives import single_label
 from tritune.pipeline.context import StageContext
 from tritune.plan.make import make_plan
 from tritune.plan.tuning_plan import Group, Phase, TuningPlan
@@ -263,6 +264,33 @@ def test_time_spent_before_a_kill_counts(project, monkeypatch):
     train.run(ctx)
     assert ctx.notes["resumed_from_step"] == 13
     assert ctx.measurements["seconds"] > 100
+    train.run(training_context(project, "whole"))
+    assert hashes(outputs(project)) == hashes(outputs(project, "whole"))
+
+
+def test_out_of_memory_ends_with_advice_and_goes_on_with_the_setting_that_keeps_the_result(
+    project, monkeypatch
+):
+    def short_of_memory(*arguments, **named):
+        nonlocal calls
+        calls += 1
+        if calls == 20:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return original(*arguments, **named)
+
+    calls, original = 0, single_label.loss_sum
+    monkeypatch.setattr(single_label, "loss_sum", short_of_memory)
+    monkeypatch.setattr(train, "SHARE_FOR_SAVING", 1e9)
+    with pytest.raises(InputError) as error:
+        train.run(training_context(project))
+    assert str(error.value) == (
+        "the training ran out of memory; set compute.recompute_activations: true (the same result in more "
+        "time; what was begun goes on); or set train.batch_size below 8, set tokenize.max_length lower, or "
+        "freeze more layers (kind: partial). `tritune estimate` tells what fits"
+    )
+    ctx = training_context(project, compute={"recompute_activations": True})
+    train.run(ctx)
+    assert ctx.notes["resumed_from_step"] == 13
     train.run(training_context(project, "whole"))
     assert hashes(outputs(project)) == hashes(outputs(project, "whole"))
 

@@ -1,53 +1,53 @@
 """Which rows a training split is better without: each rule parts the rows in kept and found."""
 
-from collections.abc import Collection, Iterable
-from typing import TypeVar
+from collections.abc import Collection
 
-from tritune.data.rows import Labelled
+import numpy as np
 
-Row = TypeVar("Row", bound=Labelled)
-Parted = tuple[list[Row], list[Row]]
+from tritune.data.facts import Rows
+
+Parted = tuple[Rows, Rows]
 """Rows kept, rows found; both in the order given."""
 
 
-def blank(rows: Iterable[Row]) -> Parted[Row]:
+def blank(rows: Rows) -> Parted:
     """Find texts of white space only."""
-    return _part((row, not row.text.strip()) for row in rows)
+    return _part(rows, rows.facts.blank[rows.positions])
 
 
-def repeated(rows: Iterable[Row]) -> Parted[Row]:
+def repeated(rows: Rows) -> Parted:
     """Find rows whose normalised text came before with the same label; the first one is kept."""
-    seen: set[tuple[bytes, str]] = set()
-    kept: list[Row] = []
-    found: list[Row] = []
-    for row in rows:
-        mark = (row.key, row.label)
-        (found if mark in seen else kept).append(row)
-        seen.add(mark)
-    return kept, found
+    marks = _texts(rows) * max(len(rows.facts.names), 1) + rows.labels
+    _, first = np.unique(marks, return_index=True)
+    found = np.ones(len(rows), np.bool_)
+    found[first] = False
+    return _part(rows, found)
 
 
-def conflicting(rows: Collection[Row]) -> Parted[Row]:
+def conflicting(rows: Rows) -> Parted:
     """Find rows whose normalised text stands under two or more labels: all of them, since none is surer."""
-    first: dict[bytes, str] = {}
-    several = {row.key for row in rows if first.setdefault(row.key, row.label) != row.label}
-    return _part((row, row.key in several) for row in rows)
+    texts, labels = _texts(rows), rows.labels
+    _, first = np.unique(texts, return_index=True)
+    several = np.zeros(len(first), np.bool_)
+    several[texts[labels != labels[first][texts]]] = True
+    return _part(rows, several[texts])
 
 
-def among(rows: Iterable[Row], others: Iterable[Labelled]) -> Parted[Row]:
-    """Find rows whose normalised text is one of the others', whatever the label."""
-    keys = {row.key for row in others}
-    return _part((row, row.key in keys) for row in rows)
+def among(rows: Rows, others: Rows | None) -> Parted:
+    """Find rows whose normalised text is one of the others', whatever the label; None: there are none."""
+    return _part(rows, np.isin(rows.keys, [] if others is None else others.keys))
 
 
-def labelled(rows: Iterable[Row], labels: Collection[str]) -> Parted[Row]:
+def labelled(rows: Rows, labels: Collection[str]) -> Parted:
     """Find rows that have one of the labels."""
-    return _part((row, row.label in labels) for row in rows)
+    asked = np.array([name in labels for name in rows.facts.names], np.bool_)
+    return _part(rows, asked[rows.labels])
 
 
-def _part(judged: Iterable[tuple[Row, bool]]) -> Parted[Row]:
-    kept: list[Row] = []
-    found: list[Row] = []
-    for row, is_found in judged:
-        (found if is_found else kept).append(row)
-    return kept, found
+def _texts(rows: Rows) -> np.ndarray:
+    """Return [rows] int64: equal numbers, from 0 without a gap, for equal texts."""
+    return np.unique(rows.keys, return_inverse=True)[1].astype(np.int64)
+
+
+def _part(rows: Rows, found: np.ndarray) -> Parted:
+    return rows.only(~found), rows.only(found)

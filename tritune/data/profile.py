@@ -1,12 +1,13 @@
 """What the data look like and what was done to them: the content of profile.json."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tritune.data.classification import Classification
+import numpy as np
+
+from tritune.data.classification import Classification, rows_per_label, rows_without_label
 from tritune.data.cleaned import Findings
-from tritune.data.rows import Row
+from tritune.data.facts import Rows
 
 EXAMPLES = 5
 """Row ids shown for each reason."""
@@ -44,23 +45,23 @@ def data_profile(data: Classification, *, task: str, labels_trimmed: Mapping[str
     }
 
 
-def quantiles(lengths: Sequence[int]) -> dict[str, int]:
+def quantiles(lengths: Sequence[int] | np.ndarray) -> dict[str, int]:
     """Return lengths by nearest rank: the smallest that at least the named share does not exceed."""
-    ordered = sorted(lengths)
+    ordered = np.sort(lengths)
     shares = {"p05": 5, "p25": 25, "p50": 50, "p75": 75, "p95": 95, "p99": 99}
-    ranked = {name: ordered[-(-len(ordered) * share // 100) - 1] for name, share in shares.items()}
-    return {"min": ordered[0], **ranked, "max": ordered[-1]}
+    ranked = {name: int(ordered[-(-len(ordered) * share // 100) - 1]) for name, share in shares.items()}
+    return {"min": int(ordered[0]), **ranked, "max": int(ordered[-1])}
 
 
-def _split(rows: Sequence[Row], labels: Sequence[str]) -> dict[str, Any]:
-    count = Counter(label for row in rows for label in row.labels)
+def _split(rows: Rows, labels: Sequence[str]) -> dict[str, Any]:
+    count = rows_per_label(rows)
     return {
         "rows": len(rows),
-        "distinct_texts": len({row.key for row in rows}),
+        "distinct_texts": len(np.unique(rows.keys)),
         "rows_per_label": {label: count[label] for label in labels},
         "labels_without_rows": [label for label in labels if not count[label]],
-        "rows_without_label": sum(not row.labels for row in rows),
-        "characters": quantiles([len(row.text) for row in rows]),
+        "rows_without_label": rows_without_label(rows),
+        "characters": quantiles(rows.facts.characters[rows.positions]),
     }
 
 
@@ -75,10 +76,10 @@ def findings(found: Findings, *, why: Mapping[str, str] = WHY) -> dict[str, Any]
             reason: {
                 "why": why[reason],
                 "rows": len(rows),
-                "examples": [row.id for row in rows[:EXAMPLES]],
+                "examples": rows.first_ids(EXAMPLES),
             }
             for reason, rows in reasons.items()
-            if rows
+            if len(rows)
         }
         for split, reasons in found.items()
     }

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,8 @@ from tritune.errors import InputError
 from tritune.settings.data import DataSettings
 
 
-def read_rows(
-    path: Path, file: RawFile, settings: DataSettings, *, blank_text: bool
-) -> tuple[list[Row], int]:
-    """Return the rows of a csv, tsv, jsonl or parquet file, and how many labels had white space cut off.
+def read_rows(path: Path, file: RawFile, settings: DataSettings, *, blank_text: bool) -> Iterator[Row]:
+    """Yield the rows of a csv, tsv, jsonl or parquet file, in its order.
 
     Labels may be text, whole numbers (kept as digits) or true and false; all of one type. White space at
     a label's ends is cut off, in a text it stays. With `settings.multi_label` a row has a list of labels,
@@ -28,16 +27,14 @@ def read_rows(
 
     Raises:
         InputError: Not UTF-8, malformed, without rows, a column that is missing, an empty or mistyped
-            text or label.
+            text or label; raised on reaching it.
     """
     columns = [(settings.text, "data.text"), (settings.label, "data.label")]
     if settings.text_pair is not None:
         columns.append((settings.text_pair, "data.text_pair"))
     separator = settings.label_separator if path.suffix in {".csv", ".tsv"} else None
-    rows: list[Row] = []
     names: dict[str, str] = {}
     label_type: type | None = None
-    trimmed = 0
     for number, line, (text, label, *pair) in read_records(path, file, columns):
         where = place(file, number, line, settings.text)
         _check_text(text, where, blank_text=blank_text)
@@ -45,7 +42,7 @@ def read_rows(
             _check_text(pair[0], place(file, number, line, columns[2][0]), blank_text=blank_text)
         where = place(file, number, line, settings.label)
         values = _several(label, where, separator) if settings.multi_label else [label]
-        found = []
+        found, trimmed = [], 0
         for value in values:
             name = _label(value, where)
             if label_type is None:
@@ -60,8 +57,7 @@ def read_rows(
         joined = LABEL_MARK.join(sorted(set(found)))
         key = text_key(LABEL_MARK.join([text, *pair]))
         second = pair[0] if pair else None
-        rows.append(Row(file, number, line, text, names.setdefault(joined, joined), key, second))
-    return rows, trimmed
+        yield Row(file, number, line, text, names.setdefault(joined, joined), key, second, trimmed)
 
 
 def _check_text(text: Any, where: str, *, blank_text: bool) -> None:

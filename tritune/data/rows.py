@@ -36,9 +36,13 @@ class Labelled(Protocol):
     def key(self) -> bytes:
         """`text_key` of the text."""
 
+    @property
+    def line(self) -> int | None:
+        """Line of the file where it begins, from 1; None where a file has no lines."""
+
 
 class Row(NamedTuple):
-    """A labelled text of a raw file. A tuple, because there may be millions."""
+    """A labelled text of a raw file. A tuple, because millions are made, one after the other."""
 
     file: RawFile
     number: int
@@ -57,15 +61,13 @@ class Row(NamedTuple):
     pair: str | None = None
     """The second text, where pairs are labelled."""
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """All of its labels; none, where a text may have none."""
-        return tuple(filter(None, self.label.split(LABEL_MARK)))
+    trimmed: int = 0
+    """Labels that had white space cut off."""
 
-    @property
-    def id(self) -> str:
-        """Unique over all splits, and the same whatever happens to other rows: `train.csv:17`."""
-        return f"{self.file.raw}:{self.number}"
+
+def separate_labels(label: str) -> tuple[str, ...]:
+    """Return all labels of `Row.label`; none, where a text may have none."""
+    return tuple(filter(None, label.split(LABEL_MARK)))
 
 
 def normalised_text(text: str) -> str:

@@ -1,11 +1,8 @@
 """Cut a missing split off the training rows, by the text alone: adding rows moves no row."""
 
-from collections.abc import Iterable
-from typing import TypeVar
+import numpy as np
 
-from tritune.data.rows import Labelled
-
-Row = TypeVar("Row", bound=Labelled)
+from tritune.data.facts import KEY_BYTES, Rows
 
 
 def position(key: bytes) -> float:
@@ -31,9 +28,14 @@ def part(key: bytes, *, test_fraction: float, validation_fraction: float) -> str
     return "validation" if where >= 1 - validation_fraction else "train"
 
 
-def cut(rows: Iterable[Row], *, test_fraction: float, validation_fraction: float) -> dict[str, list[Row]]:
+def cut(rows: Rows, *, test_fraction: float, validation_fraction: float) -> dict[str, Rows]:
     """Return the rows of "train", "validation" and "test", each in the order given. See `part`."""
-    parts: dict[str, list[Row]] = {"train": [], "validation": [], "test": []}
-    for row in rows:
-        parts[part(row.key, test_fraction=test_fraction, validation_fraction=validation_fraction)].append(row)
-    return parts
+    first_bytes = np.ascontiguousarray(rows.keys).view(">u8")[:: KEY_BYTES // 8]
+    where = (first_bytes >> 11) / 2**53  # `position` of each
+    test = where < test_fraction
+    validation = ~test & (where >= 1 - validation_fraction)
+    return {
+        "train": rows.only(~(test | validation)),
+        "validation": rows.only(validation),
+        "test": rows.only(test),
+    }

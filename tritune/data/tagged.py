@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from tritune.data.conll import read_sentences
 from tritune.data.files import CONLL_ENDINGS
 from tritune.data.records import Record, first_record, read_records
-from tritune.data.rows import RawFile, place, text_key
+from tritune.data.rows import LABEL_MARK, RawFile, place, text_key
 from tritune.errors import InputError
 from tritune.settings.data import DataSettings
 from tritune.tags import is_tag
@@ -39,16 +39,18 @@ class TaggedRow(NamedTuple):
     @property
     def label(self) -> str:
         """All tags as one text."""
-        return " ".join(self.tags)
-
-    @property
-    def id(self) -> str:
-        """Unique over all splits, and the same whatever happens to other rows: `train.conll:17`."""
-        return f"{self.file.raw}:{self.number}"
+        return LABEL_MARK.join(self.tags)
 
 
-def read_tagged(path: Path, file: RawFile, *, settings: DataSettings, blank_text: bool) -> list[TaggedRow]:
-    """Return the rows of a file, in its order.
+def separate_tags(label: str) -> list[str]:
+    """Return the tags of `TaggedRow.label`."""
+    return label.split(LABEL_MARK) if label else []
+
+
+def read_tagged(
+    path: Path, file: RawFile, *, settings: DataSettings, blank_text: bool
+) -> Iterator[TaggedRow]:
+    """Yield the rows of a file, in its order.
 
     Args:
         path: The file; its ending says the format. In csv and tsv lists stand as JSON.
@@ -58,7 +60,8 @@ def read_tagged(path: Path, file: RawFile, *, settings: DataSettings, blank_text
 
     Raises:
         InputError: As the readers of the formats do, and for lists that are missing, mistyped, or of unequal
-            length, for empty words, and for tags that have not the form of `tritune.tags`.
+            length, for empty words, and for tags that have not the form of `tritune.tags`;
+            raised on reaching it.
     """
     wanted = [(settings.tokens, "data.tokens"), (settings.tags, "data.tags")]
     records: Iterator[Record]
@@ -68,7 +71,6 @@ def read_tagged(path: Path, file: RawFile, *, settings: DataSettings, blank_text
     else:
         records, columns = read_records(path, file, wanted), [settings.tokens, settings.tags]
     names: dict[str, str] = {}
-    rows: list[TaggedRow] = []
     for number, line, values in records:
         where = [place(file, number, line, column) for column in columns]
         words, tags = (
@@ -91,8 +93,7 @@ def read_tagged(path: Path, file: RawFile, *, settings: DataSettings, blank_text
                 f"{where[0]}: there are no words, and rows for validation and test are never dropped; fill "
                 "them in or delete the row"
             )
-        rows.append(row._replace(key=text_key(row.text)))
-    return rows
+        yield row._replace(key=text_key(row.text))
 
 
 def _list(value: Any, what: str, where: str) -> list[Any]:
@@ -129,6 +130,8 @@ def _check_tag(tag: Any, where: str) -> None:
             f"{where}: the tag {tag!r:.80} is of type {type(tag).__name__}; it must be a string such as "
             "B-person"
         )
+    if LABEL_MARK in tag:
+        raise InputError(f"{where}: the tag {tag!r:.80} holds a control character (\\x1f); remove it")
     if is_tag(tag):
         return
     if tag[:2] in ("L-", "U-"):

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from tritune.data.cleaned import Cleaned, Findings, cleaned_splits, noticed, refuse_empty_cut
+from tritune.data.facts import Rows
 from tritune.data.files import SPLITS
 from tritune.data.profile import WHY, findings, quantiles
-from tritune.data.rows import place
-from tritune.data.tagged import TaggedRow
+from tritune.data.tagged import separate_tags
 from tritune.errors import InputError
 from tritune.settings.data import DataSettings
 from tritune.tags import Scheme, all_tags, entities, malformed, scheme_of, tag_type
@@ -25,7 +27,7 @@ WHY_TAGGED = WHY | {
 class Tagged:
     """Splits of a tagging task."""
 
-    cleaned: Cleaned[TaggedRow]
+    cleaned: Cleaned
     scheme: Scheme
     labels: list[str]
     """The scheme's tags of the types that are learnt, `O` first."""
@@ -33,12 +35,12 @@ class Tagged:
     given: dict[str, int]
     """Rows of each split that the source has."""
 
-    noticed: Findings[TaggedRow]
+    noticed: Findings
     dropped_types: dict[str, int]
     """Type of entity -> distinct training texts that it had. Its entities stay, and count as missed."""
 
 
-def tagged_splits(given: Mapping[str, Sequence[TaggedRow]], *, settings: DataSettings) -> Tagged:
+def tagged_splits(given: Mapping[str, Rows], *, settings: DataSettings) -> Tagged:
     """Return cleaned train, validation and test rows.
 
     No entity of a validation or test row is ever taken out: one of a type that is not learnt is there to be
@@ -52,15 +54,16 @@ def tagged_splits(given: Mapping[str, Sequence[TaggedRow]], *, settings: DataSet
         InputError: No entity in the training rows, a type that no training row has, a type with too few
             distinct training texts, or nothing left in a split.
     """
-    known = sorted(set(_types(given["train"])))
+    known = sorted(set().union(*(_types(tags) for tags, _ in sentences(given["train"]))))
     if not known:
         raise InputError(
-            f"{given['train'][0].file.original}: every word has the tag O, so there is no entity to learn; "
+            f"{given['train'].file.original}: every word has the tag O, so there is no entity to learn; "
             "is data.tags in params.yaml the right column?"
         )
     for split in ("validation", "test"):
-        _refuse_unknown(given.get(split, ()), known)
-    scheme = scheme_of(row.tags for split in SPLITS for row in given.get(split, ()))
+        if split in given:
+            _refuse_unknown(given[split], known)
+    scheme = scheme_of(tags for rows in given.values() for tags, _ in sentences(rows))
     cleaned = cleaned_splits(given, settings=settings)
     rare = _rare_types(cleaned.splits["train"], known, settings)
     refuse_empty_cut(cleaned, len(given["train"]), settings=settings)
@@ -89,46 +92,67 @@ def tagged_profile(data: Tagged, *, task: str) -> dict[str, Any]:
     }
 
 
-def _split(rows: Sequence[TaggedRow], scheme: Scheme) -> dict[str, Any]:
-    found = Counter(one.type for row in rows for one in entities(row.tags))
-    tags = Counter(tag for row in rows for tag in row.tags)
+def sentences(rows: Rows) -> Iterator[tuple[list[str], int]]:
+    """Yield the tags of each sentence and how many rows have just these tags, each once and in no order.
+
+    All that is told of tags is told of these: they are far fewer than the rows, and need no text.
+    """
+    counts = np.bincount(rows.labels, minlength=len(rows.facts.names))
+    for name, count in zip(rows.facts.names, counts.tolist(), strict=True):
+        if count:
+            yield separate_tags(name), count
+
+
+def _split(rows: Rows, scheme: Scheme) -> dict[str, Any]:
+    found, tagged = Counter[str](), Counter[str]()
+    broken, words, counts = 0, [], []
+    for tags, count in sentences(rows):
+        for one in entities(tags):
+            found[one.type] += count
+        for tag in tags:
+            tagged[tag] += count
+        broken += count * malformed(tags, scheme)
+        words.append(len(tags))
+        counts.append(count)
     return {
         "rows": len(rows),
-        "distinct_texts": len({row.key for row in rows}),
+        "distinct_texts": len(np.unique(rows.keys)),
         "entities": found.total(),
         "entities_per_type": dict(sorted(found.items())),
-        "words_per_tag": dict(sorted(tags.items())),
-        "malformed_transitions": sum(malformed(row.tags, scheme) for row in rows),
-        "words": quantiles([len(row.words) for row in rows]),
-        "characters": quantiles([len(row.text) for row in rows]),
+        "words_per_tag": dict(sorted(tagged.items())),
+        "malformed_transitions": broken,
+        "words": quantiles(np.repeat(words, counts)),
+        "characters": quantiles(rows.facts.characters[rows.positions]),
     }
 
 
-def _types(rows: Sequence[TaggedRow]) -> Iterator[str]:
-    """Yield the type of each tag that has one, as often as it stands there."""
-    for row in rows:
-        for tag in row.tags:
-            if (name := tag_type(tag)) is not None:
-                yield name
+def _types(tags: Sequence[str]) -> set[str]:
+    """Return the types of entities that some tags name."""
+    return {name for tag in tags if (name := tag_type(tag)) is not None}
 
 
-def _refuse_unknown(rows: Sequence[TaggedRow], known: Sequence[str]) -> None:
-    for row in rows:
-        for name in _types([row]):
-            if name not in known:
-                close = difflib.get_close_matches(name, known, n=1)
-                hint = f" (did you mean {close[0]!r}?)" if close else ""
-                more = f" and {len(known) - 10} more" if known[10:] else ""
-                raise InputError(
-                    f"{place(row.file, row.number, row.line)}: no training row has entities of the type "
-                    f"{name!r}{hint}; correct it, or add training rows with such entities. The training rows "
-                    f"have {', '.join(map(repr, known[:10]))}{more}"
-                )
+def _refuse_unknown(rows: Rows, known: Sequence[str]) -> None:
+    types = [_types(separate_tags(name)) - set(known) for name in rows.facts.names]
+    found = np.flatnonzero(np.array([bool(some) for some in types], np.bool_)[rows.labels])
+    if not len(found):
+        return
+    first = int(found[0])
+    tags = separate_tags(rows.facts.names[rows.labels[first]])
+    name = next(name for tag in tags if (name := tag_type(tag)) is not None and name not in known)
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    more = f" and {len(known) - 10} more" if known[10:] else ""
+    raise InputError(
+        f"{rows.place(first)}: no training row has entities of the type {name!r}{hint}; correct it, or add "
+        f"training rows with such entities. The training rows have {', '.join(map(repr, known[:10]))}{more}"
+    )
 
 
-def _rare_types(train: Sequence[TaggedRow], known: Sequence[str], settings: DataSettings) -> dict[str, int]:
+def _rare_types(train: Rows, known: Sequence[str], settings: DataSettings) -> dict[str, int]:
     """Return each type that too few training rows have (they are distinct by now), and how many do."""
-    count = Counter(name for row in train for name in set(_types([row])))
+    count = Counter[str]()
+    for tags, rows in sentences(train):
+        count.update(dict.fromkeys(_types(tags), rows))
     rare = {name: count[name] for name in known if count[name] < settings.min_rows_per_class}
     if rare and (settings.rare_classes == "error" or len(rare) == len(known)):
         few = sorted(rare, key=lambda name: (rare[name], name))

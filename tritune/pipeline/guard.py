@@ -77,7 +77,7 @@ def _run_alone(stage: str, *, item: Mapping[str, str], load_body: Callable[[], B
     Receipt(stage, identity.key).write()
     check_versions(identity.recorded.get("params", {}).get(VERSIONS_FILE, {}))
     check_writable(identity.outputs, root=root)
-    scratch = WORK / "scratch" / stage / identity.key[:16]
+    scratch = WORK / "scratch" / stage / identity.scratch_key[:16]
     shutil.rmtree(scratch / "outputs", ignore_errors=True)
     scratch.mkdir(parents=True, exist_ok=True)
     context = StageContext(stage, item, identity.params, identity.inputs, identity.outputs, scratch)

@@ -8,6 +8,9 @@ from typing import Any
 
 from tritune.pipeline.opening import open_repository
 
+WITHOUT_EFFECT = ("compute.recompute_activations",)
+"""Settings by which a result is had in another way, and is the same bit for bit."""
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -20,6 +23,9 @@ class Identity:
     """`cmd`, `deps` and `params` as dvc.lock would hold them."""
 
     outputs: tuple[str, ...]
+    scratch_key: str
+    """As `key`, but the same whatever `WITHOUT_EFFECT` is set to: a stopped training then goes on."""
+
     meta: Mapping[str, Any]
     """The stage's `meta` in dvc.yaml: what says how to run it without being part of the result."""
 
@@ -52,9 +58,15 @@ def identity_of(stage: str, *, root: Path) -> Identity:
         loaded = repo.stage.load_one(name=stage)
         loaded.save_deps()
         entry = json.loads(json.dumps(to_single_stage_lockfile(loaded)))
-        key = key_of_entry(entry)
+        key, scratch_key = key_of_entry(entry), key_of_entry(_that_matters(entry))
         outputs = tuple(out["path"] for out in entry.pop("outs", []))
-        return Identity(key=key, recorded=entry, outputs=outputs, meta=dict(loaded.meta or {}))
+        return Identity(
+            key=key,
+            recorded=entry,
+            outputs=outputs,
+            scratch_key=scratch_key,
+            meta=dict(loaded.meta or {}),
+        )
 
 
 def key_of_entry(entry: Mapping[str, Any]) -> str:
@@ -64,6 +76,20 @@ def key_of_entry(entry: Mapping[str, Any]) -> str:
     outputs = [{"path": out["path"]} for out in entry.get("outs", [])]
     # DVC's function changes what it is given.
     return str(_get_cache_hash({**json.loads(json.dumps(entry)), "outs": outputs}, key=True))
+
+
+def _that_matters(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an entry of dvc.lock without the settings that never change a result."""
+    params = {
+        file: {
+            key: {name: one for name, one in value.items() if f"{key}.{name}" not in WITHOUT_EFFECT}
+            if isinstance(value, dict)
+            else value
+            for key, value in content.items()
+        }
+        for file, content in entry.get("params", {}).items()
+    }
+    return {**entry, "params": params}
 
 
 def _flat(recorded: Mapping[str, Any]) -> dict[str, Any]:

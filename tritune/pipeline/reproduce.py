@@ -23,11 +23,14 @@ import psutil
 
 from tritune.pipeline import guard, receipt, supervisor
 from tritune.pipeline.dag import Stage
+from tritune.pipeline.deaths import death, less_memory, memory_kills
 
 SECONDS_TO_END = 10.0
 """Between asking a stage to end and killing it."""
 
 LINES_OF_TAIL = 20
+KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
+"""Exit codes, as Python and as a shell tell it."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,7 @@ class StageRunner:
             StageFailed: It failed, took too long, or was stopped.
         """
         (self._receipts / f"{stage.name}.json").unlink(missing_ok=True)
+        kills_before = memory_kills()
         process = self._start(stage.name, force=force)
         timed_out = threading.Event()
         timer = self._end_after(process, stage.meta.get("timeout"), timed_out)
@@ -157,7 +161,7 @@ class StageRunner:
             )
         if self._stopping.is_set():
             raise StageFailed(stage.name, "stopped", stopped=True)
-        raise self._failure(stage.name, lines)
+        raise self._failure(stage, lines, memory_ran_out=memory_kills() != kills_before)
 
     def stop(self) -> None:
         """End every process that was started, and start no more. Returns when none is left."""
@@ -227,7 +231,8 @@ class StageRunner:
             return Outcome(stage, "Restored", "outputs came from DVC's run-cache")
         return Outcome(stage, "Cached", "dvc.lock is current")
 
-    def _failure(self, stage: str, lines: list[str]) -> StageFailed:
+    def _failure(self, node: Stage, lines: list[str], *, memory_ran_out: bool) -> StageFailed:
+        stage = node.name
         done = receipt.read_receipt(self._receipts, stage)
         text = "\n".join(lines)
         if done is not None and done.exit_code is not None:
@@ -240,8 +245,11 @@ class StageRunner:
         if match := re.search(r"exited with (-?\d+)", text):
             code = int(match[1])
             own = [line for line in lines if not _is_dvc_noise(line)]
-            error = "\n".join([_death(code), *own])
-            return StageFailed(stage, error, users_error=code == 2, busy=code == supervisor.ORPHANED)
+            advice = less_memory(node, root=self._root)
+            error = "\n".join([death(code, memory_ran_out=memory_ran_out, advice=advice), *own])
+            # What the system killed for want of memory is the user's to make smaller.
+            users_error = code == 2 or (memory_ran_out and code in KILLED)
+            return StageFailed(stage, error, users_error=users_error, busy=code == supervisor.ORPHANED)
         busy = "is busy" in text or "Unable to acquire lock" in text
         return StageFailed(stage, _dvc_error(lines), busy=busy)
 
@@ -264,16 +272,6 @@ def _dvc_error(lines: list[str]) -> str:
             first = re.sub(r"^ERROR: (failed to reproduce '[^']*': )?", "", line)
             return "\n".join([first, *lines[number + 1 :]])
     return "\n".join(lines)
-
-
-def _death(code: int) -> str:
-    number = -code if code < 0 else code - 128
-    if number == signal.SIGKILL:
-        return "its process was killed; if nobody did that, memory ran out: lower train.batch_size"
-    if 0 < number < 65:
-        with contextlib.suppress(ValueError):
-            return f"its process ended by {signal.Signals(number).name}"
-    return f"its process ended with exit code {code}"
 
 
 def _end_group(process: "subprocess.Popen[str]") -> None:

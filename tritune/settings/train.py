@@ -69,5 +69,9 @@ class ComputeSettings(Section):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: a GPU where there is one."""
 
+    recompute_activations: bool = False
+    """Whether layers keep no activations but compute them again: less memory, about a third more time, and
+    the same result bit for bit."""
+
     prefix_memo_gib: Annotated[float, Field(ge=0, le=100_000)] = 16.0
     """Disk space, in GiB, for what frozen lowest layers give, so that they run once; 0: never."""

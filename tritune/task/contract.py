@@ -2,7 +2,8 @@
 
 A task is a folder `tritune/task/NAME`. Each of its files serves one stage or command and is loaded by name:
 
-- `rows.py` (stage ingest): `ingest(files, settings) -> Ingested`
+- `rows.py` (stage ingest): `ingest(files, settings, spool) -> Ingested`, where `spool` is an empty folder for
+  what is not to be kept in memory
 - `encode.py` (stage tokenize): `encoder(tokenizer, settings, labels, objective, given) -> Encoder`, where
   `given` names the columns of the ingested table
 - `score.py` (stages train and evaluate): `scorer(split, info) -> Scorer`,
@@ -50,8 +51,9 @@ def task_module(task: str, file: str) -> ModuleType:
 class Ingested:
     """Checked rows, ready to be written."""
 
-    tables: Mapping[str, pa.Table]
-    """Of train, validation and test; the first column is `id`, text, unique over all splits."""
+    tables: Mapping[str, pa.Table | pa.RecordBatchReader]
+    """Of train, validation and test; the first column is `id`, text, unique over all splits. A reader, to be
+    read once, where not all rows are to be in memory at once."""
 
     labels: Sequence[str]
     """Names of the classes or tags, in the order of their ids; empty where the task has none."""

@@ -30,7 +30,7 @@ from tritune.training.embedding_rows import cut_embedding
 from tritune.training.loop import train
 from tritune.training.optimizer import plan_optimizer
 from tritune.training.prefix_memo import Precision, memo_bytes
-from tritune.training.reduced import leave_out_padding, start_above
+from tritune.training.reduced import keep_no_activations, leave_out_padding, start_above
 from tritune.training.state import TrainingState
 from tritune.training.stored_prefix import frozen_depth
 
@@ -66,6 +66,7 @@ def estimate_training(
     settings: TrainSettings,
     precision: Precision,
     memo_gib: float,
+    recompute: bool = False,
     pad_token_id: int,
 ) -> Estimate:
     """Run a few steps and say what all of them will take. The model is not to be used afterwards.
@@ -97,9 +98,11 @@ def estimate_training(
             memos=Path(memos),
         )
         filling = time.monotonic() - started
-        _, (timed, asked, training) = leave_out_padding(
+        packing, (timed, asked, training) = leave_out_padding(
             model, prefix, [timed, asked, training], objective=objective, pad_token_id=pad_token_id
         )
+        if recompute:
+            keep_no_activations(model, prefix, packing)
         costs = tokens_run(training, batches, objective=objective, model=model)
         heaviest = int(costs.argmax())
         largest = int(largest_pieces(training, batches, objective=objective, model=model).argmax())

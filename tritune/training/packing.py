@@ -9,7 +9,8 @@ Source: Zeng et al. 2022 (unpadded BERT), https://arxiv.org/abs/2208.08124. Wher
 written anew; whichever takes its attention from transformers' registry is tried.
 """
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -111,6 +112,15 @@ class Packing:
             for module in layer.modules():
                 module.__dict__.pop(ATTRIBUTE, None)
         self._model.config._attn_implementation = PLAIN
+
+    @contextlib.contextmanager
+    def running(self, layout: RowLayout | None) -> Iterator[None]:
+        """Let layers run on a batch that has left them: the last one given, of which `layout` is."""
+        before, self.layout = self.layout, layout
+        try:
+            yield
+        finally:
+            self.layout = before
 
     def masks(self, mask: torch.Tensor | None) -> Sequence[torch.Tensor | None]:
         """Return the mask of each group of rows of one for all, [rows or 1, ..., longest, longest]."""

@@ -28,6 +28,7 @@ from tritune.training.prefix_memo import (
     read_memo,
     spare_bytes,
 )
+from tritune.training.recompute import RecomputedLayers, recompute_layers
 from tritune.training.state import TrainingState
 from tritune.training.stored_prefix import StoredPrefix, frozen_depth, passing_prefix
 
@@ -47,6 +48,7 @@ class ReducedTraining:
     _cut: CutEmbedding | None
     _prefix: StoredPrefix | None
     _packing: Packing | None
+    _recomputed: RecomputedLayers | None
 
     def undo(self, state: TrainingState, plan: TuningPlan, *, settings: TrainSettings) -> None:
         """Make the model whole again, as the full work would have left it.
@@ -54,6 +56,8 @@ class ReducedTraining:
         Args:
             state: at the end of its training.
         """
+        if self._recomputed is not None:
+            self._recomputed.remove()
         if self._packing is not None:
             self._packing.remove()
         if self._prefix is not None:
@@ -74,6 +78,7 @@ def reduce_training(
     objective: Objective,
     precision: Precision,
     memo_gib: float,
+    recompute: bool = False,
     pad_token_id: int,
     memos: Path,
 ) -> ReducedTraining:
@@ -85,6 +90,7 @@ def reduce_training(
         model: on the device that it is trained on.
         precision: of the matrix products, in the frozen layers as in the others.
         memo_gib: disk space for all memos, in GiB; 0: the frozen layers run each time.
+        recompute: whether layers are to keep no activations; see `tritune.training.recompute`.
         memos: folder, shared by trainings, for what can be made again at any time.
 
     Raises:
@@ -110,7 +116,23 @@ def reduce_training(
     packing, (training, validation) = leave_out_padding(
         model, prefix, [training, validation], objective=objective, pad_token_id=pad_token_id
     )
-    return ReducedTraining(training, validation, seconds, cut, prefix, packing)
+    recomputed = keep_no_activations(model, prefix, packing) if recompute else None
+    return ReducedTraining(training, validation, seconds, cut, prefix, packing, recomputed)
+
+
+def keep_no_activations(
+    model: PreTrainedModel, prefix: StoredPrefix | None, packing: Packing | None
+) -> RecomputedLayers | None:
+    """Let the layers that run compute their activations again; None, said, where that can't be done."""
+    above = 0 if prefix is None else prefix.depth
+    recomputed = recompute_layers(model, above=above, packing=packing)
+    if recomputed is None:
+        print(
+            "compute.recompute_activations changes nothing here: the model has no single stack of layers "
+            "above what is frozen",
+            flush=True,
+        )
+    return recomputed
 
 
 def leave_out_padding(

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tritune.data.classification import Classification, classification_splits
+from tritune.data.facts import Rows, facts_of
 from tritune.data.rows import RawFile, Row, text_key
 from tritune.errors import InputError
 from tritune.settings.data import DataSettings
@@ -19,15 +20,18 @@ def classify(
     train: Pairs, *, validation: Pairs | None = None, test: Pairs | None = None, **options: Any
 ) -> Classification:
     given = {"train": train, "validation": validation, "test": test}
-    rows = {
-        split: [
-            Row(RawFile(f"{split}.csv", f"my-{split}.csv"), i, i + 1, text, label, text_key(text))
-            for i, (text, label) in enumerate(pairs, start=1)
-        ]
-        for split, pairs in given.items()
-        if pairs is not None
-    }
+    rows = {split: facts(split, pairs) for split, pairs in given.items() if pairs is not None}
     return classification_splits(rows, settings=DataSettings(source="x", **options))
+
+
+def facts(split: str, pairs: Pairs) -> Rows:
+    file = RawFile(f"{split}.csv", f"my-{split}.csv")
+    rows = (Row(file, i, i + 1, text, label, text_key(text)) for i, (text, label) in enumerate(pairs, 1))
+    return facts_of(rows, file)
+
+
+def labels(rows: Rows) -> list[str]:
+    return [rows.facts.names[number] for number in rows.labels]
 
 
 def refused(train: Pairs, **options: Any) -> str:
@@ -36,8 +40,8 @@ def refused(train: Pairs, **options: Any) -> str:
     return str(caught.value)
 
 
-def ids(rows: Sequence[Row]) -> list[str]:
-    return [row.id for row in rows]
+def ids(rows: Rows) -> list[str]:
+    return rows.first_ids(len(rows))
 
 
 def test_given_splits_stay_as_they_are() -> None:
@@ -69,7 +73,7 @@ def test_training_rows_that_a_given_split_holds_are_dropped() -> None:
 def test_repeated_conflicting_and_blank_training_rows_are_dropped() -> None:
     bad = [("twice", "a"), ("Twice", "a"), ("torn", "a"), ("torn", "b"), (" ", "a")]
     data = classify([*bad, *CLEAN], validation=[("one", "c")], test=[("two", "c")])
-    found = {reason: ids(rows) for reason, rows in data.dropped["train"].items() if rows}
+    found = {reason: ids(rows) for reason, rows in data.dropped["train"].items() if len(rows)}
     assert found == {
         "blank_text": ["train.csv:5"],
         "repeated": ["train.csv:2"],
@@ -82,7 +86,7 @@ def test_missing_splits_are_cut_off_the_training_rows() -> None:
     assert data.cut == ["validation", "test"]
     assert sum(map(len, data.splits.values())) + len(data.dropped["train"]["repeated"]) == 240
     assert len(data.noticed["test"]["repeated"]) * 2 == len(data.splits["test"])
-    keys = [{row.key for row in rows} for rows in data.splits.values()]
+    keys = [set(rows.keys.tolist()) for rows in data.splits.values()]
     assert not keys[0] & keys[1]
     assert not keys[0] & keys[2]
     assert not keys[1] & keys[2]
@@ -109,9 +113,9 @@ def test_no_training_text_is_in_another_split_and_each_stands_once(
     train: list[tuple[str, str]], test: list[tuple[str, str]] | None
 ) -> None:
     data = classify([*CLEAN, *train], test=test or None)
-    keys = [row.key for row in data.splits["train"]]
-    assert len(set(keys)) == len(keys)
-    assert not {row.key for split in ("validation", "test") for row in data.splits[split]} & set(keys)
+    keys = {split: data.splits[split].keys.tolist() for split in data.splits}
+    assert len(set(keys["train"])) == len(keys["train"])
+    assert not {*keys["validation"], *keys["test"]} & set(keys["train"])
     if test:
         assert len(data.splits["test"]) == len(test)
 
@@ -128,7 +132,7 @@ def test_a_rare_class_is_left_out_of_every_split() -> None:
     assert data.dropped_classes == {"d": 2}
     assert data.labels == ["a", "b", "c"]
     assert [len(data.dropped[split]["rare_class"]) for split in data.splits] == [2, 1, 1]
-    assert Counter(row.label for row in data.splits["train"]) == {"a": 40, "b": 40, "c": 40}
+    assert Counter(labels(data.splits["train"])) == {"a": 40, "b": 40, "c": 40}
 
 
 def test_a_class_that_the_test_split_took_whole_counts_as_rare() -> None:

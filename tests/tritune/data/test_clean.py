@@ -2,18 +2,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tritune.data.clean import among, blank, conflicting, labelled, repeated
+from tritune.data.facts import Rows, facts_of
 from tritune.data.rows import RawFile, Row, text_key
 
 FILE = RawFile("train.csv", "train.csv")
 PAIRS = st.lists(st.tuples(st.sampled_from(["a", "A ", "b", "c"]), st.sampled_from("xyz")))
 
 
-def rows(pairs: list[tuple[str, str]]) -> list[Row]:
-    return [Row(FILE, i, i + 1, text, label, text_key(text)) for i, (text, label) in enumerate(pairs, 1)]
+def rows(pairs: list[tuple[str, str]]) -> Rows:
+    given = (Row(FILE, i, i + 1, text, label, text_key(text)) for i, (text, label) in enumerate(pairs, 1))
+    return facts_of(given, FILE)
 
 
-def numbers(found: list[Row]) -> list[int]:
-    return [row.number for row in found]
+def numbers(found: Rows) -> list[int]:
+    return [int(position) + 1 for position in found.positions]
 
 
 def test_of_repeated_rows_the_first_is_kept() -> None:
@@ -40,7 +42,7 @@ def test_blank_texts_and_classes_are_found() -> None:
 @given(PAIRS)
 def test_after_both_rules_every_text_stands_once(pairs: list[tuple[str, str]]) -> None:
     kept, _ = conflicting(repeated(rows(pairs))[0])
-    assert len({row.key for row in kept}) == len(kept)
+    assert len(set(kept.keys.tolist())) == len(kept)
 
 
 @given(PAIRS)

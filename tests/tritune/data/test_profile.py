@@ -3,16 +3,16 @@ import json
 import pytest
 
 from tritune.data.classification import classification_splits
+from tritune.data.facts import Rows, facts_of
 from tritune.data.profile import data_profile, quantiles
 from tritune.data.rows import RawFile, Row, text_key
 from tritune.settings.data import DataSettings
 
 
-def rows(split: str, *pairs: tuple[str, str]) -> list[Row]:
+def rows(split: str, *pairs: tuple[str, str]) -> Rows:
     file = RawFile(f"{split}.csv", "x.csv")
-    return [
-        Row(file, i, i + 1, text, label, text_key(text)) for i, (text, label) in enumerate(pairs, start=1)
-    ]
+    given = (Row(file, i, i + 1, text, label, text_key(text)) for i, (text, label) in enumerate(pairs, 1))
+    return facts_of(given, file)
 
 
 def test_the_profile_counts_what_is_there_and_what_was_dropped() -> None:

@@ -10,15 +10,14 @@ from hypothesis import strategies as st
 
 from tritune.data.read import read_rows
 from tritune.data.records import CHUNK
-from tritune.data.rows import RawFile, Row
+from tritune.data.rows import RawFile, Row, separate_labels
 from tritune.errors import InputError
 from tritune.settings.data import DataSettings
 
 
 def read(path: Path, *, blank_text: bool = True, **settings: Any) -> list[Row]:
-    return read_rows(
-        path, RawFile(path.name, "tickets.csv"), DataSettings(source="x", **settings), blank_text=blank_text
-    )[0]
+    file = RawFile(path.name, "tickets.csv")
+    return list(read_rows(path, file, DataSettings(source="x", **settings), blank_text=blank_text))
 
 
 def written(folder: Path, name: str, content: str | bytes) -> Path:
@@ -36,9 +35,9 @@ def refused(path: Path, **options: object) -> str:
 def test_a_row_is_named_by_raw_file_and_data_row(tmp_path: Path) -> None:
     path = written(tmp_path, "train.csv", 'label,text\na,"two\nlines"\nb,one line\n')
     rows = read(path)
-    assert [(row.id, row.line, row.text, row.label) for row in rows] == [
-        ("train.csv:1", 2, "two\nlines", "a"),
-        ("train.csv:2", 4, "one line", "b"),
+    assert [(row.file.raw, row.number, row.line, row.text, row.label) for row in rows] == [
+        ("train.csv", 1, 2, "two\nlines", "a"),
+        ("train.csv", 2, 4, "one line", "b"),
     ]
 
 
@@ -97,8 +96,7 @@ def test_labels_may_be_text_numbers_or_truth_values(tmp_path: Path, value: str, 
 
 def test_white_space_around_labels_is_cut_off_and_counted(tmp_path: Path) -> None:
     path = written(tmp_path, "train.csv", "text,label\nx, a\ny,a \nz,a\n")
-    rows, trimmed = read_rows(path, RawFile("train.csv", "t.csv"), DataSettings(source="x"), blank_text=True)
-    assert ([row.label for row in rows], trimmed) == (["a", "a", "a"], 2)
+    assert [(row.label, row.trimmed) for row in read(path)] == [("a", 1), ("a", 1), ("a", 0)]
 
 
 def test_columns_can_have_any_name(tmp_path: Path) -> None:
@@ -307,11 +305,12 @@ def test_pairs_have_a_second_text_and_one_key_for_both(tmp_path: Path) -> None:
 def test_a_text_can_have_several_labels_or_none(tmp_path: Path) -> None:
     csv = written(tmp_path, "train.csv", "text,label\nx,b; a\ny,\nz,a;a\n")
     rows = read(csv, multi_label=True, label_separator=";")
-    assert [row.labels for row in rows] == [("a", "b"), (), ("a",)]
+    assert [separate_labels(row.label) for row in rows] == [("a", "b"), (), ("a",)]
     jsonl = written(
         tmp_path, "train.jsonl", '{"text": "x", "label": ["b", "a"]}\n{"text": "y", "label": []}\n'
     )
-    assert [row.labels for row in read(jsonl, multi_label=True)] == [("a", "b"), ()]
+    several = [separate_labels(row.label) for row in read(jsonl, multi_label=True)]
+    assert several == [("a", "b"), ()]
     wrong = written(tmp_path, "test.jsonl", '{"text": "x", "label": "a,b"}\n')
     assert refused(wrong, multi_label=True) == (
         "tickets.csv, row 1 (line 1), column 'label': the labels are 'a,b', of type str; with "

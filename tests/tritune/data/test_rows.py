@@ -1,6 +1,6 @@
 import hashlib
 
-from tritune.data.rows import RawFile, Row, normalised_text, place, text_key
+from tritune.data.rows import RawFile, normalised_text, place, text_key
 
 FILE = RawFile("train.csv", "tickets.csv")
 
@@ -14,10 +14,6 @@ def test_texts_are_the_same_up_to_case_space_and_composition() -> None:
 
 def test_the_key_is_the_sha256_of_the_normalised_text() -> None:
     assert text_key(" Hello ") == hashlib.sha256(b"hello").digest()
-
-
-def test_a_row_has_an_id_of_raw_file_and_row() -> None:
-    assert Row(FILE, 17, 21, "x", "a", text_key("x")).id == "train.csv:17"
 
 
 def test_a_place_is_said_in_the_user_s_own_names() -> None:

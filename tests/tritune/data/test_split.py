@@ -3,6 +3,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tritune.data.facts import Rows, facts_of
 from tritune.data.rows import RawFile, Row, text_key
 from tritune.data.split import cut, part, position
 
@@ -10,13 +11,14 @@ FILE = RawFile("train.csv", "train.csv")
 FRACTION = st.floats(0, 0.49)
 
 
-def rows(texts: list[str]) -> list[Row]:
-    return [Row(FILE, i, i + 1, text, "a", text_key(text)) for i, text in enumerate(texts, start=1)]
+def rows(texts: list[str]) -> Rows:
+    given = (Row(FILE, i, i + 1, text, "a", text_key(text)) for i, text in enumerate(texts, start=1))
+    return facts_of(given, FILE)
 
 
 def by_text(texts: list[str], test: float, validation: float) -> dict[str, str]:
     parts = cut(rows(texts), test_fraction=test, validation_fraction=validation)
-    return {row.text: split for split, found in parts.items() for row in found}
+    return {texts[position]: split for split, found in parts.items() for position in found.positions}
 
 
 @given(st.lists(st.text()), st.lists(st.text()), FRACTION, FRACTION)
@@ -37,7 +39,14 @@ def test_texts_that_differ_in_case_and_space_stay_together(
 @given(st.lists(st.text()), FRACTION, FRACTION)
 def test_every_row_is_in_exactly_one_split(texts: list[str], test: float, validation: float) -> None:
     parts = cut(rows(texts), test_fraction=test, validation_fraction=validation)
-    assert sorted(row.number for found in parts.values() for row in found) == list(range(1, len(texts) + 1))
+    assert sorted(one for found in parts.values() for one in found.positions) == list(range(len(texts)))
+
+
+@given(st.lists(st.text(), max_size=20), FRACTION, FRACTION)
+def test_many_rows_are_cut_as_each_would_be_alone(texts: list[str], test: float, validation: float) -> None:
+    fractions = {"test_fraction": test, "validation_fraction": validation}
+    for text, split in by_text(texts, test, validation).items():
+        assert part(text_key(text), **fractions) == split
 
 
 @given(st.text(), FRACTION, FRACTION, FRACTION)

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tritune.data.rows import RawFile, text_key
-from tritune.data.tagged import TaggedRow, read_tagged
+from tritune.data.tagged import TaggedRow, read_tagged, separate_tags
 from tritune.errors import InputError
 from tritune.settings.data import DataSettings
 
@@ -15,12 +15,13 @@ ROW = {"tokens": ["Ada", "!"], "ner_tags": ["B-x", "O"]}
 
 
 def read(path: Path, *, blank_text: bool = True, **settings: str) -> list[TaggedRow]:
-    return read_tagged(
+    rows = read_tagged(
         path,
         RawFile(path.name, "mine.jsonl"),
         settings=DataSettings(source="mine", **settings),  # type: ignore[arg-type]
         blank_text=blank_text,
     )
+    return list(rows)
 
 
 def written(folder: Path, *rows: dict[str, Any], name: str = "train.jsonl") -> Path:
@@ -44,8 +45,9 @@ def test_every_format_gives_the_same_rows(tmp_path: Path, ending: str) -> None:
     else:
         path.write_text("Ada B-x\n! O\n")
     (row,) = read(path)
-    assert (row.words, row.tags, row.text, row.label) == (("Ada", "!"), ("B-x", "O"), "Ada !", "B-x O")
-    assert (row.id, row.key) == (f"train{ending}:1", text_key("Ada !"))
+    assert (row.words, row.tags, row.text) == (("Ada", "!"), ("B-x", "O"), "Ada !")
+    assert (row.number, row.key) == (1, text_key("Ada !"))
+    assert separate_tags(row.label) == ["B-x", "O"]
 
 
 @pytest.mark.parametrize(
@@ -76,6 +78,10 @@ def test_every_format_gives_the_same_rows(tmp_path: Path, ending: str) -> None:
         (
             {"ner_tags": ["U-PER", "O"]},
             ", column 'ner_tags': the tag 'U-PER': tags of the BILOU scheme: write E- for L- and S- for U-",
+        ),
+        (
+            {"ner_tags": ["B-x\x1f", "O"]},
+            ", column 'ner_tags': the tag 'B-x\\x1f' holds a control character (\\x1f); remove it",
         ),
         (
             {"ner_tags": [1, 0]},

@@ -74,6 +74,15 @@ def test_a_changed_parameter_does_not_resume_another_settings_checkpoint(prepare
     assert "step 5/20" in stage(prepared)[1]
 
 
+def test_a_killed_training_goes_on_with_a_setting_that_changes_no_result(prepared):
+    assert stage(prepared, TOY_EVENTS=at_train("out of memory"))[0] == -9
+    prepared.change("compute", recompute_activations=True)
+    code, output = stage(prepared)
+    assert code == 0
+    assert "step 15/20" in output
+    assert "step 10/20" not in output
+
+
 def test_a_killed_stage_leaves_the_old_outputs_as_they_were(prepared):
     assert stage(prepared)[0] == 0
     before = prepared.checkpoints()

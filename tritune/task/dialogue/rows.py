@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from tritune.chat.messages import Message, read_turns
 from tritune.data.clean import among, repeated
+from tritune.data.facts import Rows, facts_of
 from tritune.data.files import SPLITS
 from tritune.data.profile import EXAMPLES, quantiles
 from tritune.data.records import read_records
@@ -72,7 +73,12 @@ Findings = dict[str, dict[str, list[Dialogue]]]
 """Split -> reason -> dialogues."""
 
 
-def ingest(files: Mapping[str, tuple[Path, RawFile]], settings: DataSettings) -> Ingested:
+def ingest(
+    files: Mapping[str, tuple[Path, RawFile]],
+    settings: DataSettings,
+    *,
+    spool: Path,  # noqa: ARG001
+) -> Ingested:
     """Return the dialogues of each split and the profile.
 
     From train are dropped: dialogues without a turn of the assistant or with a blank turn, those that a given
@@ -91,16 +97,20 @@ def ingest(files: Mapping[str, tuple[Path, RawFile]], settings: DataSettings) ->
     dropped: Findings = {split: {} for split in SPLITS}
     train, dropped["train"]["no_assistant"] = _part(given["train"], lambda one: one.answered)
     train, dropped["train"]["blank_turn"] = _part(train, lambda one: not one.blank)
+    rows = facts_of(train, files["train"][1])
     for split in ("test", "validation"):
-        train, dropped["train"][f"also_in_{split}"] = among(train, given.get(split, ()))
+        others = facts_of(given[split], files[split][1]) if split in given else None
+        rows, found = among(rows, others)
+        dropped["train"][f"also_in_{split}"] = _pick(train, found)
     missing = [split for split in ("validation", "test") if split not in given]
     parts = cut(
-        train,
+        rows,
         test_fraction=settings.test_fraction if "test" in missing else 0.0,
         validation_fraction=settings.validation_fraction if "validation" in missing else 0.0,
     )
-    splits = {split: parts[split] if split in missing else given[split] for split in SPLITS}
-    splits["train"], dropped["train"]["repeated"] = repeated(parts["train"])
+    splits = {split: _pick(train, parts[split]) if split in missing else given[split] for split in SPLITS}
+    kept, found = repeated(parts["train"])
+    splits["train"], dropped["train"]["repeated"] = _pick(train, kept), _pick(train, found)
     _refuse_empty(splits, given, missing, settings)
     return Ingested(
         tables={split: _table(rows) for split, rows in splits.items()},
@@ -171,10 +181,17 @@ def _noticed(splits: Mapping[str, Sequence[Dialogue]]) -> Findings:
             "joined_turns": [one for one in rows if one.joined],
             "trimmed_turns": [one for one in rows if one.trimmed],
         }
-    for split in ("validation", "test"):
-        found[split]["repeated"] = repeated(splits[split])[1]
-    found["validation"]["also_in_test"] = among(splits["validation"], splits["test"])[1]
+    facts = {split: facts_of(splits[split], splits[split][0].file) for split in ("validation", "test")}
+    for split, these in facts.items():
+        found[split]["repeated"] = _pick(splits[split], repeated(these)[1])
+    leaked = among(facts["validation"], facts["test"])[1]
+    found["validation"]["also_in_test"] = _pick(splits["validation"], leaked)
     return found
+
+
+def _pick(dialogues: Sequence[Dialogue], rows: Rows) -> list[Dialogue]:
+    """Return the dialogues that some of their facts are of."""
+    return [dialogues[position] for position in rows.positions.tolist()]
 
 
 def _first_role(one: Dialogue) -> str:

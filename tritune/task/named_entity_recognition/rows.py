@@ -5,16 +5,19 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from tritune.data.facts import facts_of
 from tritune.data.rows import RawFile
+from tritune.data.spool import spooled, spooled_rows
 from tritune.data.tagged import read_tagged
 from tritune.data.tagged_splits import tagged_profile, tagged_splits
 from tritune.settings.data import DataSettings
 from tritune.task.contract import Ingested
 
-SCHEMA = pa.schema([("id", pa.string()), ("tokens", pa.list_(pa.string())), ("tags", pa.list_(pa.string()))])
+WORDS_AND_TAGS = [("tokens", pa.list_(pa.string())), ("tags", pa.list_(pa.string()))]
+SCHEMA = pa.schema([("id", pa.string()), *WORDS_AND_TAGS])
 
 
-def ingest(files: Mapping[str, tuple[Path, RawFile]], settings: DataSettings) -> Ingested:
+def ingest(files: Mapping[str, tuple[Path, RawFile]], settings: DataSettings, *, spool: Path) -> Ingested:
     """Return the rows of each split with their tags as in the file, the tags to learn, and the profile.
 
     Args:
@@ -23,20 +26,16 @@ def ingest(files: Mapping[str, tuple[Path, RawFile]], settings: DataSettings) ->
     Raises:
         InputError: Something in the data can't be repaired; with file, row and column.
     """
-    given = {
-        split: read_tagged(path, file, settings=settings, blank_text=split == "train")
-        for split, (path, file) in files.items()
-    }
+    given = {}
+    for split, (path, file) in files.items():
+        rows = read_tagged(path, file, settings=settings, blank_text=split == "train")
+        kept = spooled(
+            rows, spool / file.raw, schema=pa.schema(WORDS_AND_TAGS), values=lambda row: (row.words, row.tags)
+        )
+        given[split] = facts_of(kept, file)
     data = tagged_splits(given, settings=settings)
     tables = {
-        split: pa.table(
-            {
-                "id": [row.id for row in rows],
-                "tokens": [row.words for row in rows],
-                "tags": [row.tags for row in rows],
-            },
-            schema=SCHEMA,
-        )
+        split: spooled_rows(rows, spool / rows.file.raw, schema=SCHEMA, columns=lambda _, kept: kept.columns)
         for split, rows in data.cleaned.splits.items()
     }
     profile = tagged_profile(data, task="named_entity_recognition")

@@ -31,7 +31,12 @@ SCHEMA = pa.schema(
 -1 for an answer that is not in it. All three lists are empty where the context has no answer."""
 
 
-def ingest(files: Mapping[str, tuple[Path, RawFile]], settings: DataSettings) -> Ingested:
+def ingest(
+    files: Mapping[str, tuple[Path, RawFile]],
+    settings: DataSettings,
+    *,
+    spool: Path,  # noqa: ARG001
+) -> Ingested:
     """Return the questions of each split and the profile.
 
     Args:

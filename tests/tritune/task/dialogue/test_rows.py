@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,7 +26,7 @@ def ingested(tmp_path, settings=SETTINGS, **splits):
             "".join(json.dumps({"messages": one}, ensure_ascii=False) + "\n" for one in dialogues)
         )
         files[split] = (path, RawFile(path.name, f"my_{path.name}"))
-    return ingest(files, settings)
+    return ingest(files, settings, spool=Path("unused"))
 
 
 def many(number):
@@ -53,7 +54,9 @@ def test_dialogues_of_every_split_come_out_as_they_went_in(tmp_path):
 def test_parquet_with_structs_gives_the_same(tmp_path):
     path = tmp_path / "train.parquet"
     pq.write_table(pa.table({"messages": many(40)}), path)
-    of_parquet = ingest({"train": (path, RawFile("train.parquet", "train.parquet"))}, SETTINGS)
+    of_parquet = ingest(
+        {"train": (path, RawFile("train.parquet", "train.parquet"))}, SETTINGS, spool=Path("unused")
+    )
     of_jsonl = ingested(tmp_path, train=many(40))
     for split in of_jsonl.tables:
         assert (

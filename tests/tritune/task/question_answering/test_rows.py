@@ -38,7 +38,7 @@ def ingested(folder: Path, **files: object):
         lines = [json.dumps(one) for one in ([content] if isinstance(content, dict) else content)]
         path.write_text("\n".join(lines), encoding="utf-8")
         paths[split] = (path, RawFile(path.name, f"my-{split}{ending}"))
-    return ingest(paths, DataSettings(source="x"))
+    return ingest(paths, DataSettings(source="x"), spool=Path("unused"))
 
 
 def row(question: str, context: str = CONTEXT, answers: object = CAT, **more: object) -> dict:
@@ -119,7 +119,7 @@ def test_rows_with_columns_and_both_forms_of_answers(tmp_path: Path, answers: ob
         else:
             pq.write_table(pa.Table.from_pylist([one]), path)
         paths[split] = (path, RawFile(path.name, path.name))
-    data = ingest(paths, DataSettings(source="x"))
+    data = ingest(paths, DataSettings(source="x"), spool=Path("unused"))
     (only,) = data.tables["train"].to_pylist()
     assert (only["id"], only["question_id"]) == (f"train{ending}:1", "")
     assert (only["answers"], only["starts"], only["ends"]) == (["cat", "The cat"], [4, 0], [7, 7])
@@ -132,7 +132,7 @@ def test_columns_can_have_other_names(tmp_path: Path) -> None:
     ]
     path.write_text("\n".join(map(json.dumps, lines)))
     settings = DataSettings(source="x", context="text", question="q", answers="a")
-    data = ingest({"train": (path, RawFile(path.name, path.name))}, settings)
+    data = ingest({"train": (path, RawFile(path.name, path.name))}, settings, spool=Path("unused"))
     assert sum(table.num_rows for table in data.tables.values()) == 60
     assert data.tables["train"].column("question_id").to_pylist()[0].isdigit()
 
@@ -314,5 +314,5 @@ def test_what_is_no_file_of_questions_is_said(
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(InputError) as caught:
-        ingest({"train": (path, RawFile(name, "my"))}, DataSettings(source="x"))
+        ingest({"train": (path, RawFile(name, "my"))}, DataSettings(source="x"), spool=Path("unused"))
     assert str(caught.value) == message

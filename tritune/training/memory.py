@@ -1,0 +1,26 @@
+"""What to do where a training does not fit into memory, before it runs and when it has run out."""
+
+from tritune.settings.train import ComputeSettings, TrainSettings
+
+CPU_ALLOCATOR = "DefaultCPUAllocator: can't allocate memory"
+"""Torch's words on a CPU; it raises a plain RuntimeError."""
+
+SAME_RESULT = "set compute.recompute_activations: true (the same result in more time; what was begun goes on)"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error says that the memory of the CPU or of a GPU has run out."""
+    # By name, so that commands need not import torch for it.
+    of_gpu = any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__)
+    return of_gpu or isinstance(error, MemoryError) or CPU_ALLOCATOR in str(error)
+
+
+def smaller(train: TrainSettings, compute: ComputeSettings) -> str:
+    """Return which settings would make a training smaller, as the end of a sentence."""
+    changes = ["set tokenize.max_length lower", "freeze more layers (kind: partial)"]
+    if train.batch_size > 1:
+        changes.insert(0, f"set train.batch_size below {train.batch_size}")
+    else:
+        changes.append("take a smaller base model")
+    first = "" if compute.recompute_activations else f"{SAME_RESULT}; or "
+    return f"{first}{', '.join(changes[:-1])}, or {changes[-1]}"
