@@ -133,7 +133,7 @@ class StageRunner:
             StageFailed: It failed, took too long, or was stopped.
         """
         (self._receipts / f"{stage.name}.json").unlink(missing_ok=True)
-        process = self._start(stage.name, force=force)
+        process = self._start(stage.address, force=force)
         timed_out = threading.Event()
         timer = self._end_after(process, stage.meta.get("timeout"), timed_out)
         lines: list[str] = []
