@@ -107,6 +107,14 @@ def _estimate(given: argparse.Namespace) -> None:
     estimate(given.method or None)
 
 
+def _advise(given: argparse.Namespace) -> int:
+    _enter_project()
+    from flows.advise import advise
+
+    code: int = advise(budget=given.budget, sizes=given.sizes, seeds=given.seeds)
+    return code
+
+
 def _status(_: argparse.Namespace) -> None:
     _enter_project()
     from flows.status import status
@@ -243,6 +251,7 @@ COMMANDS: Mapping[str, Command] = {
     "use": _use,
     "plan": _plan,
     "estimate": _estimate,
+    "advise": _advise,
     "status": _status,
     "registry": _registry,
     "promote": _promote,

@@ -95,22 +95,24 @@ def read_stages(
         reasons = ((forced[verdict.name],) if verdict.name in forced else ()) + verdict.reasons
         if not reasons:
             reasons = tuple(f"after {need}" for need in verdict.needs if stages[need].stale)
-        stages[verdict.name] = Stage(verdict.name, verdict.needs, verdict.outputs, reasons, verdict.meta, pipeline)
+        stages[verdict.name] = Stage(
+            verdict.name, verdict.needs, verdict.outputs, reasons, verdict.meta, pipeline
+        )
     return list(stages.values())
 
 
-def order_lock(root: Path) -> None:
-    """Put the entries of dvc.lock in the order of dvc.yaml.
+def order_lock(root: Path, *, pipeline: str = "dvc.yaml") -> None:
+    """Put the entries of a pipeline's dvc.lock in the order of its dvc.yaml.
 
     DVC appends them as stages end, so that two runs side by side would differ in order alone.
     """
     from dvc.utils.serialize import modify_yaml
 
-    path = root / "dvc.lock"
+    path = (root / pipeline).with_name("dvc.lock")
     with open_repository(root) as repo, repo.lock:
         if not path.is_file():
             return
-        wanted = [stage.name for stage in stages_of(repo)]
+        wanted = [stage.name for stage in stages_of(repo, pipeline)]
         with modify_yaml(str(path)) as content:
             entries = content.get("stages", {})
             ordered = [name for name in wanted if name in entries]

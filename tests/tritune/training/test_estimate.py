@@ -15,6 +15,7 @@ from tritune.training.estimate import (
     mean_over_phases,
     tokens_run,
 )
+from tritune.training.some_rows import rows_of
 
 SINGLE = objective_named("single_label")
 
