@@ -50,8 +50,8 @@ class Asked:
         for size in self.sizes:
             if size != ALL and int(size) > whole:
                 raise InputError(
-                    f"--sizes: {int(size):,} is more than the {whole:,} training examples there are; leave it "
-                    "out, or say `all`"
+                    f"--sizes: {int(size):,} is more than the {whole:,} training examples there are; leave "
+                    "it out, or say `all`"
                 )
         sizes = dict.fromkeys(ALL if size == str(whole) else size for size in self.sizes)
         return replace(self, sizes=tuple(sizes))

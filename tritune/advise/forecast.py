@@ -86,7 +86,8 @@ def forecast(curve: Sequence[Measured], *, metric: str, examples: Sequence[int])
     floor = floor_share * level
 
     def at(count: int) -> np.ndarray:
-        return floor + (level - floor) * (count / largest.examples) ** -exponent
+        errors: np.ndarray = floor + (level - floor) * (count / largest.examples) ** -exponent
+        return errors
 
     weight = np.zeros(DRAWS)
     for one in curve[:-1]:
@@ -136,4 +137,5 @@ def _quantiles(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
     order = np.argsort(values)
     mass = np.cumsum(weight[order])
     places = np.searchsorted(mass, np.array(ENDS) / 100 * mass[-1])
-    return values[order][np.minimum(places, len(values) - 1)]
+    found: np.ndarray = values[order][np.minimum(places, len(values) - 1)]
+    return found

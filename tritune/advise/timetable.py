@@ -60,7 +60,7 @@ def seconds_needed(
 
 
 def cell_seconds(guessed: Mapping[str, float], measured: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    """Return what a cell of each size takes: what it took, or the guess, corrected by how far others were off.
+    """Return what a cell of each size takes: what it took, or the guess corrected by what others took.
 
     Args:
         guessed: Size -> seconds, before any cell ran.
