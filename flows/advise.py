@@ -65,6 +65,9 @@ class Curves:
     guessed: Mapping[str, float] = field(default_factory=dict)
     """Size -> seconds of a cell, before any was computed."""
 
+    prefix_seconds: float = 0.0
+    """That the first cell takes besides, for all of them."""
+
     measured: dict[str, list[float]] = field(default_factory=dict)
     done: set[Cell] = field(default_factory=set)
     under_way: dict[Cell, float] = field(default_factory=dict)
@@ -84,14 +87,20 @@ class Curves:
         """Return what time is left now."""
         now, costs = time.monotonic(), dict(zip(self.asked.sizes, self.costs(), strict=True))
         busy = [max(0.0, began + costs[cell.size] - now) for cell, began in self.under_way.items()]
-        return Clock(self.deadline - now, busy, self.places)
+        left = self.deadline - now - (0.0 if self.measured else self.prefix_seconds)
+        return Clock(left, busy, self.places)
 
     def counts(self) -> list[int]:
         """Return how many seeds each size gets in all."""
         return seeds_within(self.costs(), done=self.have(), most=self.asked.seeds, clock=self.clock())
 
     def next_cell(self) -> Cell | None:
-        """Return the cell to begin now; None: none that would end in time is left."""
+        """Return the cell to begin now; None: none that would end in time is left.
+
+        The first begins even if it would not: an estimate may be wrong, and what is begun goes on another time.
+        """
+        if not any(self.have()):
+            return self.asked.all_cells()[0]
         for size, have, wanted in zip(self.asked.sizes, self.have(), self.counts(), strict=True):
             if wanted > have:
                 taken = self.done | set(self.under_way)
@@ -195,8 +204,11 @@ def compute_cells(curves: Curves, info: TokensInfo, console: Console) -> bool:
     check_before_work(curves.root, [stages[cell.stage] for cell in curves.asked.all_cells()])
     curves.efforts, curves.guessed = guess(curves, info)
     show_plan(curves, console, info)
-    if curves.next_cell() is None and not curves.done:
-        raise InputError(too_short(curves))
+    if curves.clock().seconds <= 0:
+        raise InputError(
+            "--budget is too short: it went for the stages that the curves are computed from, which are up to "
+            "date now; give the same again, or more"
+        )
     try:
         _run_side_by_side(curves, stages)
     except KeyboardInterrupt:
@@ -222,8 +234,8 @@ def guess(curves: Curves, info: TokensInfo) -> tuple[dict[str, Effort], dict[str
         efforts[size] = effort_for(rows, whole=whole, epochs=train.epochs, batch_size=train.batch_size)
         work = row_passes(rows, efforts[size], evaluated=evaluated, tested=tested)
         seconds[size] = START_SECONDS + sum(cost.seconds * work / of_whole for cost in costs.values())
-    # What frozen layers give is made once, by the first cell.
-    curves.deadline -= sum({cost.prefix_seconds for cost in costs.values()})
+    # What frozen layers give is made once; the first cell waits for it, and the others with it.
+    curves.prefix_seconds = sum(cost.prefix_seconds for cost in costs.values())
     return efforts, seconds
 
 
@@ -298,16 +310,4 @@ def show_plan(curves: Curves, console: Console, info: TokensInfo) -> None:
         console,
         f"about {duration(needed)} for the seeds{side}; {len(curves.project.methods)} methods each. The "
         "plan follows the clock as it goes on",
-    )
-
-
-def too_short(curves: Curves) -> str:
-    """Return why not even one cell fits, and what would."""
-    smallest = curves.costs()[0]
-    clock = curves.clock()
-    missing = max(60.0, smallest - clock.seconds)
-    return (
-        f"--budget is too short: one seed of the smallest size takes about {duration(smallest)} and "
-        f"{duration(max(0.0, clock.seconds))} are left for it; give about {duration(missing)} more, or a "
-        "smaller size"
     )

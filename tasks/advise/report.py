@@ -43,7 +43,7 @@ def run(ctx: StageContext) -> None:
         read_size(size, dict(sorted(seeds.items())), plans=plans, metric=settings.metric, info=info)
         for size, seeds in cells.items()
     ]
-    content = {"task": info.task} | advise(sorted(sizes, key=lambda one: one.examples), settings)
+    content = {"task": ctx.params["task"]} | advise(sorted(sizes, key=lambda one: one.examples), settings)
     write_json(ctx.output_file("advise/advice.json"), content)
     ctx.output_file("advise/report.html").write_text(render_advice(content), encoding="utf-8")
     for sentence in content["verdict"]:
