@@ -97,7 +97,7 @@ class Curves:
     def next_cell(self) -> Cell | None:
         """Return the cell to begin now; None: none that would end in time is left.
 
-        The first begins even if it would not: an estimate may be wrong, and what is begun goes on another time.
+        The first begins even so: an estimate may be wrong, and what is begun goes on another time.
         """
         if not any(self.have()):
             return self.asked.all_cells()[0]
@@ -206,8 +206,8 @@ def compute_cells(curves: Curves, info: TokensInfo, console: Console) -> bool:
     show_plan(curves, console, info)
     if curves.clock().seconds <= 0:
         raise InputError(
-            "--budget is too short: it went for the stages that the curves are computed from, which are up to "
-            "date now; give the same again, or more"
+            "--budget is too short: it went for the stages that the curves are computed from, which are up "
+            "to date now; give the same again, or more"
         )
     try:
         _run_side_by_side(curves, stages)

@@ -54,7 +54,7 @@ def test_each_method_has_a_curve_with_intervals_and_a_hollow_forecast(advice):
     assert (xs[1] - xs[0]) / (xs[2] - xs[1]) == pytest.approx(1 / 0.954, rel=0.01)
 
 
-def test_what_is_missing_leaves_no_hole(advice):
+def test_what_is_missing_leaves_no_hole():
     page = render_advice(advise([at_size(300, {"full": 0.7}, seeds=1)], SETTINGS))
     assert "One size, or one seed a size, doesn't tell" in page
     assert "None" not in page
