@@ -1,7 +1,6 @@
-"""`tritune advise` through the real pipeline, with a tiny model: a report within its budget, and once more."""
+"""`tritune advise` through the real pipeline, with a tiny model: a report, and what is missing once more."""
 
 import json
-import time
 
 import pytest
 
@@ -61,15 +60,6 @@ def test_asked_again_it_computes_only_what_is_missing(advised):
     assert more.returncode == 0, more.stderr
     assert more.stdout.count("  Completed") == 2  # one cell and the report
     assert [len(one["seeds"]) for one in advice(advised)["sizes"]] == [3, 2]
-
-
-def test_it_ends_within_its_budget_and_keeps_what_is_done(advised):
-    began = time.monotonic()
-    cut = advised.tritune("advise", "--budget", "100s", "--sizes", "24,60,all", "--seeds", "50")
-    assert time.monotonic() - began < 100
-    assert cut.returncode in (0, 2), cut.stderr
-    if cut.returncode == 0:
-        assert all(len(one["seeds"]) < 50 for one in advice(advised)["sizes"])
 
 
 def test_a_cell_of_other_parameters_is_not_reported(advised):
