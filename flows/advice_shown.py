@@ -21,7 +21,7 @@ def show_advice(console: Console, root: Path, *, asked: Asked, seconds: float) -
     Args:
         seconds: That all of it took.
     """
-    advice = json.loads((root / "advise/advice.json").read_text(encoding="utf-8"))
+    advice = read_advice(root)
     console.print(table(advice))
     for sentence in advice["verdict"]:
         say(console, f"* {sentence}")
@@ -45,6 +45,12 @@ def show_advice(console: Console, root: Path, *, asked: Asked, seconds: float) -
             "git add advise": "keep the advice in git, and what it was computed from",
         },
     )
+
+
+def read_advice(root: Path) -> dict[str, Any]:
+    """Return the content of advice.json."""
+    content: dict[str, Any] = json.loads((root / "advise/advice.json").read_text(encoding="utf-8"))
+    return content
 
 
 def table(advice: Mapping[str, Any]) -> Table:

@@ -42,7 +42,7 @@ NEEDED = ("fetch", "ingest", "tokenize", "prepare")
 START_SECONDS = 8.0
 """Of a cell's process, about: DVC and torch are loaded, and the inputs hashed twice."""
 
-RESERVED_SECONDS, RESERVED_SHARE = 30.0, 0.03
+RESERVED_SECONDS, RESERVED_SHARE = 60.0, 0.03
 """Of the budget, kept for the report."""
 
 SECONDS_BETWEEN_LOOKS = 1.0
@@ -198,9 +198,22 @@ def compute_cells(curves: Curves, info: TokensInfo, console: Console) -> bool:
     """Compute cells until all are done or the time is up; return whether somebody stopped it before."""
     write_pipeline(curves.root, {*read_cells(curves.root), *curves.asked.all_cells()})
     stages = {stage.name: stage for stage in read_stages(curves.root, pipeline=PIPELINE)}
-    curves.done = {cell for cell in read_cells(curves.root) if not stages[cell.stage].stale}
+    curves.done = cells_with_result(curves.root, stages)
     if set(curves.asked.all_cells()) <= curves.done:
         return False
+    try:
+        return _compute_missing(curves, stages, info, console)
+    except BaseException:
+        take_away(curves.root, kept=curves.done)
+        raise
+
+
+def cells_with_result(root: Path, stages: Mapping[str, Stage]) -> set[Cell]:
+    """Return the cells that DVC finds up to date."""
+    return {cell for cell in read_cells(root) if not stages[cell.stage].stale}
+
+
+def _compute_missing(curves: Curves, stages: Mapping[str, Stage], info: TokensInfo, console: Console) -> bool:
     check_before_work(curves.root, [stages[cell.stage] for cell in curves.asked.all_cells()])
     curves.efforts, curves.guessed = guess(curves, info)
     show_plan(curves, console, info)
@@ -277,11 +290,12 @@ def note(curves: Curves, cell: Cell, outcome: Outcome) -> None:
 
 def conclude(curves: Curves, console: Console, *, stopped: bool, began: float, receipts: Path) -> int:
     """Report on the cells that are done, and return the exit code."""
-    take_away(curves.root, kept=curves.done)
-    if not curves.done:
+    stages = {stage.name: stage for stage in read_stages(curves.root, pipeline=PIPELINE)}
+    done = cells_with_result(curves.root, stages)
+    take_away(curves.root, kept=done)
+    if not done:
         say(console, "nothing is computed yet; what was begun goes on another time: tritune advise")
         return 1
-    stages = {stage.name: stage for stage in read_stages(curves.root, pipeline=PIPELINE)}
     runner = StageRunner(curves.root, receipts=receipts)
     try:
         with Display(console, metric=shown_metric(curves.project)) as display:
@@ -304,6 +318,9 @@ def show_plan(curves: Curves, console: Console, info: TokensInfo) -> None:
         wanted = f"{count} of {curves.asked.seeds}"
         table.add_row(f"{examples:,}", str(curves.efforts[size].passes), duration(cost), wanted, str(done))
     console.print(table)
+    if not any(counts):
+        say(console, "not even one seed is likely to end in time; one begins, and goes on another time")
+        return
     needed = seconds_needed(costs, done=have, counts=counts, clock=curves.clock())
     side = f", {curves.places} side by side" if curves.places > 1 else ""
     say(
