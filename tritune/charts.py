@@ -192,7 +192,8 @@ def size_chart(curves: Sequence[Curve], *, title: str, x_label: str, y_label: st
         while any(abs(y - other) < 13 for other in labels):
             y += 1
         labels.append(y)
-        parts.append(_text(width - right + 6, y, curve.label[:16], "start"))
+        parts.append(f'<circle class="filled {kind}" cx="{_p(width - right + 8)}" cy="{_p(y - 4)}" r="4"/>')
+        parts.append(_text(width - right + 16, y, curve.label[:14], "start"))
     parts.append(_text(left, 12, y_label, "start"))
     parts.append(_text((left + width - right) / 2, height - 4, x_label, "middle"))
     return _svg(parts, title=title, width=width, height=height, kind="dots")

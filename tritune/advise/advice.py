@@ -66,7 +66,7 @@ def advise(sizes: Sequence[AtSize], settings: CompareSettings) -> dict[str, Any]
     metric = settings.metric
     evidence = {split: [_weighed(one, metric, split) for one in sizes] for split in ("validation", "test")}
     shared = share_error_rate(evidence["validation"])
-    choices = [choose(one.methods, settings, known) for one, known in zip(sizes, shared, strict=True)]
+    choices = [_chosen(one, settings, known) for one, known in zip(sizes, shared, strict=True)]
     names = [method.name for method in sizes[0].methods]
     crossings = [
         crossing(
@@ -191,6 +191,12 @@ def cautions(sizes: Sequence[AtSize], metric: str) -> list[str]:
     if not METRICS[metric].higher_is_better:
         found.append(f"Lower is better for {metric_title(metric)}.")
     return found
+
+
+def _chosen(one: AtSize, settings: CompareSettings, known: Evidence) -> Choice:
+    choice = choose(one.methods, settings, known)
+    # What a comparison advises then, to list more seeds in params.yaml, is no help here: see `cautions`.
+    return replace(choice, sureness="") if choice.decision == "few_seeds" else choice
 
 
 def _weighed(one: AtSize, metric: str, split: str) -> Evidence:

@@ -140,6 +140,8 @@ def test_one_size_foretells_nothing_and_says_so():
     assert advice["verdict"][-1] == (
         "What more labels would bring can't be told from one size, or from one seed a size."
     )
+    few = advise([at_size(300, {"full": 0.7, "partial": 0.6}, seeds=2)], ACCURACY)
+    assert not any("params.yaml" in sentence for sentence in few["verdict"])
     single = advise([at_size(300, {"full": 0.7})], ACCURACY)
     assert single["crossings"] == []
     assert single["tests"] == 0
