@@ -21,7 +21,7 @@ def advised(make_clone, tiny_base, topics_csv):
             method["lr"] = 1e-2
 
     clone.set_params(use_own_data)
-    clone.first = clone.tritune("advise", "--budget", "9m", "--sizes", "24,all", "--seeds", "2")
+    clone.first = clone.tritune("advise", "--budget", "30m", "--sizes", "24,all", "--seeds", "2")
     assert clone.first.returncode == 0, clone.first.stdout + clone.first.stderr
     return clone
 
@@ -52,11 +52,11 @@ def test_dvc_finds_everything_up_to_date_and_git_only_what_is_to_be_kept(advised
 
 def test_asked_again_it_computes_only_what_is_missing(advised):
     before = advice(advised)
-    again = advised.tritune("advise", "--budget", "9m", "--sizes", "24,all", "--seeds", "2")
+    again = advised.tritune("advise", "--budget", "30m", "--sizes", "24,all", "--seeds", "2")
     assert again.returncode == 0, again.stderr
     assert "learn@" not in again.stdout
     assert advice(advised) == before
-    more = advised.tritune("advise", "--budget", "9m", "--sizes", "24", "--seeds", "3")
+    more = advised.tritune("advise", "--budget", "30m", "--sizes", "24", "--seeds", "3")
     assert more.returncode == 0, more.stderr
     assert more.stdout.count("  Completed") == 2  # one cell and the report
     assert [len(one["seeds"]) for one in advice(advised)["sizes"]] == [3, 2]
@@ -64,7 +64,7 @@ def test_asked_again_it_computes_only_what_is_missing(advised):
 
 def test_a_cell_of_other_parameters_is_not_reported(advised):
     advised.set_params(lambda params: params["train"].update(weight_decay=0.02))
-    done = advised.tritune("advise", "--budget", "9m", "--sizes", "24", "--seeds", "1")
+    done = advised.tritune("advise", "--budget", "30m", "--sizes", "24", "--seeds", "1")
     assert done.returncode == 0, done.stderr
     assert [(one["examples"], one["seeds"]) for one in advice(advised)["sizes"]] == [(24, [13])]
 
