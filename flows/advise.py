@@ -215,13 +215,12 @@ def cells_with_result(root: Path, stages: Mapping[str, Stage]) -> set[Cell]:
 
 def _compute_missing(curves: Curves, stages: Mapping[str, Stage], info: TokensInfo, console: Console) -> bool:
     check_before_work(curves.root, [stages[cell.stage] for cell in curves.asked.all_cells()])
+    if too_late(curves):
+        return False
     curves.efforts, curves.guessed = guess(curves, info)
     show_plan(curves, console, info)
-    if curves.clock().seconds <= 0:
-        raise InputError(
-            "--budget is too short: it went for the stages that the curves are computed from, which are up "
-            "to date now; give the same again, or more"
-        )
+    if too_late(curves):
+        return False
     try:
         _run_side_by_side(curves, stages)
     except KeyboardInterrupt:
@@ -229,6 +228,23 @@ def _compute_missing(curves: Curves, stages: Mapping[str, Stage], info: TokensIn
         curves.runner.stop()
         return True
     return False
+
+
+def too_late(curves: Curves) -> bool:
+    """Return whether no cell may begin any more, where there are some to report on.
+
+    Raises:
+        InputError: There are none.
+    """
+    if time.monotonic() < curves.deadline:
+        return False
+    if not curves.done:
+        raise InputError(
+            "--budget is too short: it went for the stages that the curves are computed from, which are up "
+            "to date now; give the same again, or more"
+        )
+    curves.display.say("the time is up; reporting on what there is")
+    return True
 
 
 def guess(curves: Curves, info: TokensInfo) -> tuple[dict[str, Effort], dict[str, float]]:

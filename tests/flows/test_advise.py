@@ -8,7 +8,8 @@ import pytest
 
 from flows import advise as module
 from flows.advice_asked import Asked
-from flows.advise import Curves, note
+from flows.advise import Curves, note, too_late
+from tritune.errors import InputError
 from tritune.pipeline.cells import Cell
 from tritune.pipeline.reproduce import Outcome
 
@@ -105,3 +106,17 @@ def test_a_cell_that_came_from_the_cache_or_was_half_done_says_nothing_of_its_ti
     done.curves.under_way[cell] = 0.0
     note(done.curves, cell, Outcome(cell.stage, "Completed", ""))
     assert done.curves.measured == {"300": [25.0]}
+
+
+def test_when_the_budget_went_before_any_cell_it_reports_what_there_is_or_says_so(monkeypatch):
+    late = Simulation(monkeypatch, deadline=100.0, guessed=TRUE_SECONDS, places=1)
+    assert not too_late(late.curves)
+    late.now = 100.0
+    with pytest.raises(InputError) as refused:
+        too_late(late.curves)
+    assert str(refused.value) == (
+        "--budget is too short: it went for the stages that the curves are computed from, which are up to "
+        "date now; give the same again, or more"
+    )
+    late.curves.done.add(Cell("300", 13))
+    assert too_late(late.curves)
