@@ -84,6 +84,23 @@ def parser_of(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
             help="a name from params.yaml; repeat for several (default: all)",
         )
 
+    advise = add(
+        "advise",
+        "draw the methods' learning curves: how many labels each needs, and what more would bring",
+        "  tritune advise --budget 60m --sizes 300,1000,all",
+    )
+    advise.add_argument(
+        "--budget", default="60m", metavar="TIME", help="for all of it: 45m, 2h, 1h30m (default: 60m)"
+    )
+    advise.add_argument(
+        "--sizes",
+        default="300,1000,all",
+        metavar="LIST",
+        help="training examples, with commas (default: 300,1000,all)",
+    )
+    advise.add_argument(
+        "--seeds", type=int, default=5, metavar="N", help="of each size, at most (default: 5)"
+    )
     add(
         "status",
         "show which stages are up to date, and why the others are not",

@@ -39,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def project_root(start: Path) -> Path:
     """Return the nearest folder at or above `start` that holds dvc.yaml and params.yaml.
 
+    A folder of a project that holds a pipeline of its own, dvc.yaml alone, is passed over.
+
     Raises:
         InputError: There is none, or the nearest that holds one of them lacks the other.
     """
@@ -47,7 +49,8 @@ def project_root(start: Path) -> Path:
         missing = [name for name in names if not (folder / name).is_file()]
         if not missing:
             return folder
-        if len(missing) == 1:
+        inside = any(all((above / name).is_file() for name in names) for above in folder.parents)
+        if len(missing) == 1 and not (inside and missing == ["params.yaml"]):
             raise InputError(
                 f"{missing[0]}: no such file in {folder}; take the committed one with "
                 f"`git checkout {missing[0]}`, or change to your clone of the project"
@@ -105,6 +108,14 @@ def _estimate(given: argparse.Namespace) -> None:
     from flows.estimate import estimate
 
     estimate(given.method or None)
+
+
+def _advise(given: argparse.Namespace) -> int:
+    _enter_project()
+    from flows.advise import advise
+
+    code: int = advise(budget=given.budget, sizes=given.sizes, seeds=given.seeds)
+    return code
 
 
 def _status(_: argparse.Namespace) -> None:
@@ -243,6 +254,7 @@ COMMANDS: Mapping[str, Command] = {
     "use": _use,
     "plan": _plan,
     "estimate": _estimate,
+    "advise": _advise,
     "status": _status,
     "registry": _registry,
     "promote": _promote,

@@ -84,13 +84,20 @@ ASKING = {
 def show_next_commands(console: Console, *, task: str) -> None:
     """Print the three commands that a user would type next, as they work from this shell."""
     tritune = command("tritune")
-    console.print("\nnext:", highlight=False)
     asking, answer = ASKING[task]
-    commands = {
-        asking.format(tritune=tritune): answer,
-        f"{tritune} ui": "see this run and earlier ones in the browser",
-        f"{tritune} registry": "list the registered versions with their scores",
-    }
+    show_commands(
+        console,
+        {
+            asking.format(tritune=tritune): answer,
+            f"{tritune} ui": "see this run and earlier ones in the browser",
+            f"{tritune} registry": "list the registered versions with their scores",
+        },
+    )
+
+
+def show_commands(console: Console, commands: Mapping[str, str]) -> None:
+    """Print what a user would type next, each with what it does."""
+    console.print("\nnext:", highlight=False)
     indent = max(len(typed) for typed in commands)
     fits = 4 + indent + max(len(does) for does in commands.values()) <= console.width
     for typed, does in commands.items():

@@ -1,4 +1,4 @@
-"""Line, dot and reliability charts as inline SVG: no scripts, no fonts, colours by CSS class.
+"""Line, dot, size and reliability charts as inline SVG: no scripts, no fonts, colours by CSS class.
 
 Every function returns one `<svg>` element, the same text for the same numbers. The page that holds it gives
 the classes (`grid`, `axis`, `line`, `mark`, `series-1` and so on) their colours. Texts are escaped.
@@ -23,6 +23,18 @@ class Line:
     """1 to 3: the colour; 2 is dashed and 3 dotted, so that they can be told apart without colour."""
 
     faint: bool = False
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One method's scores over the number of examples."""
+
+    label: str
+    points: Sequence[tuple[float, float, tuple[float, float] | None]]
+    """Examples, score, and where the true score lies; None: not known."""
+
+    more: Sequence[tuple[float, float, tuple[float, float] | None]] = ()
+    """The same for numbers of examples that were not tried."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +141,61 @@ def dot_chart(dots: Sequence[Dot], *, title: str, x_label: str, floor: float | N
         parts.append(f'<circle class="hollow series-2" cx="{_p(x_at(dot.hollow))}" cy="{_p(y)}" r="6"/>')
         parts.append(f'<circle class="filled series-1" cx="{_p(x_at(dot.filled))}" cy="{_p(y)}" r="5"/>')
     parts.append(_text((left + width - 20) / 2, height - 4, x_label, "middle"))
+    return _svg(parts, title=title, width=width, height=height, kind="dots")
+
+
+def size_chart(curves: Sequence[Curve], *, title: str, x_label: str, y_label: str) -> str:
+    """Return scores over the number of examples, which has a logarithmic axis, with their intervals.
+
+    What was not tried is drawn hollow. Curves beside each other at one number of examples, so that their
+    intervals can be told apart.
+
+    Args:
+        curves: At least one, all with points at the same numbers of examples.
+        title: What a screen reader says.
+        x_label, y_label: Below the axis, and above its upper end.
+    """
+    width, height, left, right, top = 640, 320, 52, 110, 26
+    every = [point for curve in curves for point in (*curve.points, *curve.more)]
+    values = [value for _, score, ends in every for value in (score, *(ends or ()))]
+    ticks = round_ticks(*wide_enough(values))
+    sizes = sorted({x for x, _, _ in every})
+    low, high = math.log(sizes[0]), math.log(max(sizes[-1], sizes[0] * 1.01))
+
+    def x_at(x: float) -> float:
+        return left + 20 + (math.log(x) - low) / (high - low) * (width - left - right - 40)
+
+    def y_at(y: float) -> float:
+        return top + (ticks[-1] - y) / (ticks[-1] - ticks[0]) * (height - top - BOTTOM)
+
+    parts = []
+    for tick in ticks:
+        at = _p(y_at(tick))
+        parts.append(f'<line class="grid" x1="{left}" x2="{width - right}" y1="{at}" y2="{at}"/>')
+        parts.append(_text(left - 6, y_at(tick) + 4, _number(tick), "end"))
+    parts += [_text(x_at(x), height - BOTTOM + 14, f"{x:,.0f}", "middle") for x in sizes]
+    labels: list[float] = []
+    for index, curve in enumerate(curves):
+        aside = 7 * (index - (len(curves) - 1) / 2)
+        kind = f"series-{index % 3 + 1}"
+        path = " ".join(f"{_p(x_at(x) + aside)},{_p(y_at(y))}" for x, y, _ in curve.points)
+        parts.append(f'<polyline class="line {kind}" points="{path}"/>')
+        for shape, points in (("point", curve.points), ("hollow", curve.more)):
+            for x, y, ends in points:
+                at = _p(x_at(x) + aside)
+                if ends is not None:
+                    span = f'y1="{_p(y_at(ends[0]))}" y2="{_p(y_at(ends[1]))}"'
+                    parts.append(f'<line class="span {kind}" x1="{at}" x2="{at}" {span}/>')
+                parts.append(f'<circle class="{shape} {kind}" cx="{at}" cy="{_p(y_at(y))}" r="4"/>')
+        # Names at the ends of their curves, pushed apart where two curves end at the same height.
+        y = y_at((curve.more or curve.points)[-1][1]) + 4
+        while any(abs(y - other) < 13 for other in labels):
+            y += 1
+        labels.append(y)
+        parts.append(f'<circle class="filled {kind}" cx="{_p(width - right + 8)}" cy="{_p(y - 4)}" r="4"/>')
+        parts.append(_text(width - right + 16, y, curve.label[:14], "start"))
+    parts.append(_text(left, 12, y_label, "start"))
+    parts.append(_text((left + width - right) / 2, height - 4, x_label, "middle"))
     return _svg(parts, title=title, width=width, height=height, kind="dots")
 
 

@@ -150,7 +150,7 @@ def comparison_content(
         "methods": [
             _method_content(method)
             | {
-                f"{split}_interval": _within(known.means[method.name].interval(), settings.metric)
+                f"{split}_interval": within_range(known.means[method.name].interval(), settings.metric)
                 for split, known in evidence.items()
             }
             for method in methods
@@ -258,7 +258,7 @@ def _reason(
     )
 
 
-def _within(interval: list[float] | None, metric: str) -> list[float] | None:
+def within_range(interval: list[float] | None, metric: str) -> list[float] | None:
     """Return an interval without what lies outside of the metric's range."""
     if interval is None:
         return None

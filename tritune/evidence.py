@@ -60,10 +60,13 @@ class Evidence:
     differences: Sequence[Difference]
     """One for each pair of methods, in their order."""
 
+    tests: int | None = None
+    """How many tests share `LEVEL`, where there are others beside the pairs."""
+
     @property
     def level(self) -> float:
-        """Level of a single test if all pairs share `LEVEL`, in (0, 1)."""
-        return LEVEL / max(len(self.differences), 1)
+        """Level of a single test if all share `LEVEL`, in (0, 1)."""
+        return LEVEL / max(self.tests or len(self.differences), 1)
 
     def between(self, one: str, other: str) -> Difference:
         """Return the difference of two methods, in whichever order it is kept."""

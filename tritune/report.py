@@ -91,6 +91,11 @@ def render_report(content: ReportContent) -> str:
     return page.rstrip() + "\n"
 
 
+def page_style() -> str:
+    """Return the style of the page, which other pages share."""
+    return TEMPLATE.read_text(encoding="utf-8").partition("<style>")[2].partition("</style>")[0]
+
+
 def count(value: float) -> str:
     """Return a whole number with thin spaces between thousands."""
     return f"{value:,.0f}".replace(",", "\u202f")

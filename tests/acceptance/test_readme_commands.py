@@ -21,6 +21,7 @@ NOT_RUN_HERE = {
     "tritune predict": "stands for what it answers; the first hour's own lines below are run",
     "tritune chat": "needs a dialogue model; tests/acceptance/test_dialogue.py talks to one",
     'tritune explain "My card has not arrived"': "tests/flows/test_explain.py explains texts",
+    "tritune advise --budget 60m --sizes 300,1000,all": "an hour; tests/acceptance/test_advise.py is small",
     "tritune verify v0.0.1": "trains all over again; tests/acceptance/test_verify.py does that",
     "tritune retrain": "trains again in a tree apart; tests/flows/test_retrain.py plays nights",
     'tritune serve --cron "0 3 * * *"': "waits for the night; tests/flows/test_serve.py starts it",

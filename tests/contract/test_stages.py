@@ -18,8 +18,14 @@ from tritune.task.contract import TASKS as ALL_TASKS
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("flows", "tasks", "tritune")
 ADAPTER = "tritune/pipeline/"
-DAG = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
-STAGES = {name: stage.get("do", stage) for name, stage in DAG.items()}
+PIPELINES = {"": "dvc.yaml", "advise/": "tasks/advise/pipeline.yaml"}
+"""Folder of the stages' bodies below tasks/ -> the file that has the stages."""
+
+STAGES = {
+    f"{folder}{name}": stage.get("do", stage)
+    for folder, file in PIPELINES.items()
+    for name, stage in YAML(typ="safe").load(ROOT / file)["stages"].items()
+}
 KINDS = ("full", "partial", "adaptive", "probe_then_full", "gradual", "norms_and_biases", "lora")
 TASK_FILES = {
     "ingest": ("rows",),
@@ -29,6 +35,8 @@ TASK_FILES = {
     "baseline": ("baseline",),
     "compare": ("parts", "show"),
     "select": ("card",),
+    "advise/learn": ("score",),
+    "advise/report": ("parts",),
 }
 """Which file of its task's folder a stage loads by name."""
 
@@ -94,7 +102,7 @@ def test_a_stage_depends_on_exactly_the_code_it_runs(stage):
             # What one task's file needs is declared for all: nothing is missed, for a little more.
             needed |= {p.replace(own, "tritune/task/${task}/") for p in closure(Path(f"{own}{file}.py"))}
     declared = {dep for dep in code_deps(stage) if dep.endswith(".py")}
-    assert sorted(declared) == sorted(needed), f"deps of {stage} in dvc.yaml: add/remove {declared ^ needed}"
+    assert sorted(declared) == sorted(needed), f"deps of {stage}: add/remove {declared ^ needed}"
 
 
 def test_a_task_s_file_needs_no_other_file_of_its_folder_than_all_tasks_have():

@@ -16,6 +16,14 @@ def test_the_nearest_folder_with_both_files_is_the_project(tmp_path: Path) -> No
     assert project_root(below) == project_root(tmp_path) == tmp_path
 
 
+def test_a_folder_with_a_pipeline_of_its_own_is_inside_the_project(tmp_path: Path) -> None:
+    for name in ("dvc.yaml", "params.yaml"):
+        (tmp_path / name).touch()
+    (tmp_path / "advise").mkdir()
+    (tmp_path / "advise/dvc.yaml").touch()
+    assert project_root(tmp_path / "advise") == tmp_path
+
+
 @pytest.mark.parametrize(("there", "missing"), [("dvc.yaml", "params.yaml"), ("params.yaml", "dvc.yaml")])
 def test_a_project_that_lacks_one_of_them_is_told_which(tmp_path: Path, there: str, missing: str) -> None:
     (tmp_path / there).touch()

@@ -65,7 +65,7 @@ def test_prefect_loads_the_deployments_for_work_pools(monkeypatch: pytest.Monkey
     loaded = PrefectYamlModel.model_validate(content)
     monkeypatch.chdir(ROOT)
     flows = {one.name: load_flow_from_entrypoint(one.entrypoint).name for one in loaded.deployments}
-    assert flows == {"finetune": "run", "retrain": "retrain"}
+    assert flows == {"finetune": "run", "retrain": "retrain", "advise": "advise"}
     for given, one in zip(content["deployments"], loaded.deployments, strict=True):
         # Prefect ignores a key that it does not know.
         assert set(given) <= set(DeploymentConfig.model_fields)

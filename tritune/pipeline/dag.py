@@ -34,10 +34,18 @@ class Stage:
     meta: Mapping[str, Any] = field(default_factory=dict, hash=False, compare=False)
     """Hints on how to run it; not part of its identity."""
 
+    pipeline: str = "dvc.yaml"
+    """The file that defines it, from the project's root."""
+
     @property
     def kind(self) -> str:
         """The name without what a matrix adds: `train`."""
         return self.name.partition("@")[0]
+
+    @property
+    def address(self) -> str:
+        """What DVC is told to run."""
+        return self.name if self.pipeline == "dvc.yaml" else f"{self.pipeline}:{self.name}"
 
     @property
     def stale(self) -> bool:
@@ -58,7 +66,11 @@ class _Verdict:
 
 
 def read_stages(
-    root: Path, *, forced: Mapping[str, str] | None = None, tolerate_busy: bool = False
+    root: Path,
+    *,
+    forced: Mapping[str, str] | None = None,
+    tolerate_busy: bool = False,
+    pipeline: str = "dvc.yaml",
 ) -> list[Stage]:
     """Return all stages, each after those that it needs, with DVC's verdict.
 
@@ -68,13 +80,14 @@ def read_stages(
         root: The project.
         forced: Stages to call stale whatever DVC says, with the reason.
         tolerate_busy: A stage that another DVC process works on is stale, not an error.
+        pipeline: The file whose stages are wanted; one in a folder is a pipeline of its own.
 
     Raises:
         InputError: The pipeline cannot be read, or another DVC process works on it.
     """
     forced = forced or {}
     stages: dict[str, Stage] = {}
-    for verdict in _verdicts(root):
+    for verdict in _verdicts(root, pipeline):
         if verdict.busy and not tolerate_busy:
             raise InputError(
                 f"another DVC process is working here: {verdict.busy}; wait until it ends, then try again"
@@ -82,22 +95,24 @@ def read_stages(
         reasons = ((forced[verdict.name],) if verdict.name in forced else ()) + verdict.reasons
         if not reasons:
             reasons = tuple(f"after {need}" for need in verdict.needs if stages[need].stale)
-        stages[verdict.name] = Stage(verdict.name, verdict.needs, verdict.outputs, reasons, verdict.meta)
+        stages[verdict.name] = Stage(
+            verdict.name, verdict.needs, verdict.outputs, reasons, verdict.meta, pipeline
+        )
     return list(stages.values())
 
 
-def order_lock(root: Path) -> None:
-    """Put the entries of dvc.lock in the order of dvc.yaml.
+def order_lock(root: Path, *, pipeline: str = "dvc.yaml") -> None:
+    """Put the entries of a pipeline's dvc.lock in the order of its dvc.yaml.
 
     DVC appends them as stages end, so that two runs side by side would differ in order alone.
     """
     from dvc.utils.serialize import modify_yaml
 
-    path = root / "dvc.lock"
+    path = (root / pipeline).with_name("dvc.lock")
     with open_repository(root) as repo, repo.lock:
         if not path.is_file():
             return
-        wanted = [stage.name for stage in stages_of(repo)]
+        wanted = [stage.name for stage in stages_of(repo, pipeline)]
         with modify_yaml(str(path)) as content:
             entries = content.get("stages", {})
             ordered = [name for name in wanted if name in entries]
@@ -107,28 +122,28 @@ def order_lock(root: Path) -> None:
                     entries[name] = entries.pop(name)
 
 
-def stages_of(repo: Any) -> list[Any]:
+def stages_of(repo: Any, pipeline: str = "dvc.yaml") -> list[Any]:
     """Return the stages of the project's own dvc.yaml; one in a folder below is a pipeline of its own."""
-    own = Path(repo.root_dir) / "dvc.yaml"
+    own = Path(repo.root_dir) / pipeline
     return [stage for stage in repo.index.stages if stage.cmd and Path(stage.path) == own]
 
 
-def _verdicts(root: Path) -> list[_Verdict]:
+def _verdicts(root: Path, pipeline: str) -> list[_Verdict]:
     """Return DVC's verdicts; while another process works on a stage, wait a little and ask again."""
     deadline = time.monotonic() + SECONDS_FOR_OTHERS
     while True:
-        verdicts = _read(root)
+        verdicts = _read(root, pipeline)
         if not any(verdict.busy for verdict in verdicts) or time.monotonic() > deadline:
             return verdicts
         time.sleep(0.3)
 
 
-def _read(root: Path) -> list[_Verdict]:
+def _read(root: Path, pipeline: str) -> list[_Verdict]:
     import networkx as nx
 
     # One lock and one index, so that graph and verdicts agree.
     with open_repository(root) as repo, repo.lock:
-        stages = stages_of(repo)
+        stages = stages_of(repo, pipeline)
         _check_params(stages)
         position = {stage.name: number for number, stage in enumerate(stages)}
         graph = repo.index.graph.subgraph(stages)  # an edge leads from a stage to one that it needs

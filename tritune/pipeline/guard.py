@@ -40,13 +40,16 @@ SECONDS_FOR_PREDECESSOR = 5.0
 Body = Callable[[StageContext], None]
 
 
-def run_stage(stage: str, *, item: Mapping[str, str], load_body: Callable[[], Body]) -> int:
+def run_stage(
+    stage: str, *, item: Mapping[str, str], load_body: Callable[[], Body], pipeline: str = "dvc.yaml"
+) -> int:
     """Run one stage in this process and return the exit code.
 
     Args:
         stage: Its name in dvc.yaml, for example `train@partial-13`.
         item: What the matrix varies: `method` and `seed`.
         load_body: Imports and returns the body. Called when the environment is set and inputs are known.
+        pipeline: The file that defines the stage.
     """
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     signal.signal(signal.SIGTERM, _terminated)
@@ -55,7 +58,7 @@ def run_stage(stage: str, *, item: Mapping[str, str], load_body: Callable[[], Bo
     receipt.write()
     try:
         with held(WORK / "locks" / f"{stage}.lock", wait_seconds=SECONDS_FOR_PREDECESSOR):
-            receipt = _run_alone(stage, item=item, load_body=load_body)
+            receipt = _run_alone(stage, item=item, load_body=load_body, pipeline=pipeline)
     except Busy as busy:
         receipt = _failed(stage, BUSY, f"{stage} is already being run, by process {busy.holder}")
     except InputError as error:
@@ -71,9 +74,11 @@ def run_stage(stage: str, *, item: Mapping[str, str], load_body: Callable[[], Bo
     return receipt.exit_code or 0
 
 
-def _run_alone(stage: str, *, item: Mapping[str, str], load_body: Callable[[], Body]) -> Receipt:
+def _run_alone(
+    stage: str, *, item: Mapping[str, str], load_body: Callable[[], Body], pipeline: str
+) -> Receipt:
     root = Path.cwd()
-    identity = identity_of(stage, root=root)
+    identity = identity_of(stage, root=root, pipeline=pipeline)
     Receipt(stage, identity.key).write()
     check_versions(identity.recorded.get("params", {}).get(VERSIONS_FILE, {}))
     check_writable(identity.outputs, root=root)
@@ -87,7 +92,7 @@ def _run_alone(stage: str, *, item: Mapping[str, str], load_body: Callable[[], B
         load_body()(context)
         seconds = time.monotonic() - begun
 
-    after = identity_of(stage, root=root)
+    after = identity_of(stage, root=root, pipeline=pipeline)
     if changed := identity.differences(after):
         shutil.rmtree(scratch, ignore_errors=True)
         return _failed(

@@ -46,8 +46,11 @@ class Identity:
         return names or (["the outputs that dvc.yaml declares"] if self.key != later.key else [])
 
 
-def identity_of(stage: str, *, root: Path) -> Identity:
+def identity_of(stage: str, *, root: Path, pipeline: str = "dvc.yaml") -> Identity:
     """Return the identity of a stage, under DVC's lock.
+
+    Args:
+        pipeline: The file that defines it.
 
     Raises:
         InputError: DVC cannot read the pipeline, or an input is missing.
@@ -55,7 +58,7 @@ def identity_of(stage: str, *, root: Path) -> Identity:
     from dvc.stage.serialize import to_single_stage_lockfile
 
     with open_repository(root) as repo, repo.lock:
-        loaded = repo.stage.load_one(name=stage)
+        loaded = repo.stage.load_one(path=pipeline, name=stage)
         loaded.save_deps()
         entry = json.loads(json.dumps(to_single_stage_lockfile(loaded)))
         key, scratch_key = key_of_entry(entry), key_of_entry(_that_matters(entry))

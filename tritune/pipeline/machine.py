@@ -40,6 +40,17 @@ def this_machine() -> dict[str, str]:
     }
 
 
+def read_measurement(root: Path, stage: str) -> dict[str, Any]:
+    """Return what was measured when a stage ran last here; nothing where that is not on record."""
+    try:
+        measured: dict[str, Any] = json.loads(
+            (root / MEASUREMENTS / f"{stage}.json").read_text(encoding="utf-8")
+        )
+    except (OSError, ValueError):
+        return {}
+    return measured
+
+
 def made_on(root: Path, stage: str, entry: Mapping[str, Any]) -> dict[str, str]:
     """Return on what a training's present result was made, or nothing where that is not on record.
 
@@ -47,11 +58,7 @@ def made_on(root: Path, stage: str, entry: Mapping[str, Any]) -> dict[str, str]:
         stage: For example `train@partial-13`.
         entry: The stage's entry in dvc.lock. A measurement of other inputs is not of this result.
     """
-    path = root / MEASUREMENTS / f"{stage}.json"
-    try:
-        measured = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
+    measured = read_measurement(root, stage)
     if measured.get("key") != key_of_entry(entry):
         return {}
     of_training = {

@@ -137,7 +137,7 @@ class StageRunner:
         """
         (self._receipts / f"{stage.name}.json").unlink(missing_ok=True)
         kills_before = memory_kills()
-        process = self._start(stage.name, force=force)
+        process = self._start(stage.address, force=force)
         timed_out = threading.Event()
         timer = self._end_after(process, stage.meta.get("timeout"), timed_out)
         lines: list[str] = []

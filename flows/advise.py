@@ -1,0 +1,346 @@
+"""`tritune advise`: the methods' learning curves within a budget of time, and what they say.
+
+It ends within its budget, whatever it has: small sizes first, whole seeds, all methods of a seed together.
+What is computed is kept by DVC, so that asking again goes on from there.
+"""
+
+import multiprocessing
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from flows.advice_asked import Asked, asked_for, seconds_of
+from flows.advice_shown import show_advice
+from flows.display import Display
+from flows.estimate import Cost, duration, measured
+from flows.run import check_before_work, shown_metric
+from flows.sources import check_sources, stale_sources
+from flows.summary import say
+from flows.workspace import only_run, run_folder
+from tritune.advise.effort import Effort, effort_for, row_passes
+from tritune.advise.timetable import Clock, cell_seconds, seconds_needed, seeds_within
+from tritune.errors import InputError
+from tritune.pipeline.cells import PIPELINE, Cell, read_cells, take_away, write_pipeline
+from tritune.pipeline.dag import Stage, order_lock, read_stages
+from tritune.pipeline.guard import WORK
+from tritune.pipeline.locks import training_slots
+from tritune.pipeline.machine import read_measurement
+from tritune.pipeline.reproduce import Outcome, StageFailed, StageRunner, rerun_command
+from tritune.settings.project import Project, read_project
+from tritune.tokens import TokensInfo, read_tokens_info
+
+NEEDED = ("fetch", "ingest", "tokenize", "prepare")
+"""Stages of dvc.yaml that cells are computed from."""
+
+START_SECONDS = 8.0
+"""Of a cell's process, about: DVC and torch are loaded, and the inputs hashed twice."""
+
+RESERVED_SECONDS, RESERVED_SHARE = 60.0, 0.03
+"""Of the budget, kept for the report."""
+
+SECONDS_BETWEEN_LOOKS = 1.0
+
+
+@dataclass
+class Curves:
+    """One `tritune advise`: what was asked for, and how far it is."""
+
+    root: Path
+    project: Project
+    asked: Asked
+    runner: StageRunner
+    display: Display
+    deadline: float
+    """Of the last cell, on the monotonic clock."""
+
+    places: int
+    efforts: Mapping[str, Effort] = field(default_factory=dict)
+    guessed: Mapping[str, float] = field(default_factory=dict)
+    """Size -> seconds of a cell, before any was computed."""
+
+    prefix_seconds: float = 0.0
+    """That the first cell takes besides, for all of them."""
+
+    measured: dict[str, list[float]] = field(default_factory=dict)
+    done: set[Cell] = field(default_factory=set)
+    under_way: dict[Cell, float] = field(default_factory=dict)
+    """Cell -> when it began."""
+
+    def costs(self) -> list[float]:
+        """Return the seconds that a cell of each size takes, by what is known now."""
+        seconds = cell_seconds(self.guessed, self.measured)
+        return [seconds[size] for size in self.asked.sizes]
+
+    def have(self) -> list[int]:
+        """Return how many seeds of each size are done or under way."""
+        known = [*self.done, *self.under_way]
+        return [sum(cell in known for cell in self.asked.cells(size)) for size in self.asked.sizes]
+
+    def clock(self) -> Clock:
+        """Return what time is left now."""
+        now, costs = time.monotonic(), dict(zip(self.asked.sizes, self.costs(), strict=True))
+        busy = [max(0.0, began + costs[cell.size] - now) for cell, began in self.under_way.items()]
+        left = self.deadline - now - (0.0 if self.measured else self.prefix_seconds)
+        return Clock(left, busy, self.places)
+
+    def counts(self) -> list[int]:
+        """Return how many seeds each size gets in all."""
+        return seeds_within(self.costs(), done=self.have(), most=self.asked.seeds, clock=self.clock())
+
+    def next_cell(self) -> Cell | None:
+        """Return the cell to begin now; None: none that would end in time is left.
+
+        The first begins even so: an estimate may be wrong, and what is begun goes on another time.
+        """
+        if not any(self.have()):
+            return self.asked.all_cells()[0]
+        for size, have, wanted in zip(self.asked.sizes, self.have(), self.counts(), strict=True):
+            if wanted > have:
+                taken = self.done | set(self.under_way)
+                return next(cell for cell in self.asked.cells(size) if cell not in taken)
+        return None
+
+
+def advise(*, budget: str, sizes: str, seeds: int) -> int:
+    """Compute as many cells as the budget allows, report, and return the exit code.
+
+    Args:
+        budget: For all of it: `45m`, `1h30m`.
+        sizes: Training examples with commas between; `all` is the whole training split.
+        seeds: Of each size, at most.
+
+    Raises:
+        InputError: What was asked for makes no sense for these data, or the budget is too short for a cell.
+    """
+    began, root, console = time.monotonic(), Path.cwd(), Console(file=sys.stdout)
+    seconds = seconds_of(budget)
+    project = read_project(root / "params.yaml")
+    asked = asked_for(sizes, seeds, project=project)
+    with only_run(root):
+        receipts = run_folder(root, "advise")
+        runner = StageRunner(root, receipts=receipts)
+        try:
+            with Display(console, metric=shown_metric(project)) as display:
+                prepare(root, project, runner, display)
+                info = read_tokens_info(root / "data/tokens")
+                asked = asked.checked(info.examples["train"])
+                compute = project.compute
+                slots = training_slots(threads=compute.threads, device=compute.device, folder=WORK / "slots")
+                curves = Curves(
+                    root=root,
+                    project=project,
+                    asked=asked,
+                    runner=runner,
+                    display=display,
+                    deadline=began + seconds - RESERVED_SECONDS - RESERVED_SHARE * seconds,
+                    places=len(slots),
+                )
+                stopped = compute_cells(curves, info, console)
+            runner.stop()
+            return conclude(curves, console, stopped=stopped, began=began, receipts=receipts)
+        except StageFailed as failure:
+            node = Stage(failure.stage, (), pipeline=PIPELINE if "learn@" in failure.stage else "dvc.yaml")
+            say(console, f"\nerror: {failure.stage} failed: {failure.summary}")
+            say(console, f"run only this stage again: {rerun_command(node.address)}")
+            return 2 if failure.users_error else 1
+        finally:
+            runner.stop()
+            shutil.rmtree(receipts, ignore_errors=True)
+
+
+def prepare(root: Path, project: Project, runner: StageRunner, display: Display) -> None:
+    """Bring everything up to date that cells are computed from, one stage after the other."""
+    forced = stale_sources(project, root=root)
+    stages = [stage for stage in read_stages(root, forced=forced) if _is_needed(stage, project)]
+    if any(stage.name == "fetch" and stage.stale for stage in stages):
+        check_sources(project, root=root)
+    check_before_work(root, stages)
+    for node in stages:
+        if not node.stale:
+            continue
+        outcome = run_stage(runner, node, display, force=node.name in forced)
+        if outcome.state == "Restored" and not node.needs and stale_sources(project, root=root):
+            # DVC knows a source by its name alone, and brought back an earlier state of it.
+            run_stage(runner, node, display, force=True)
+
+
+def _is_needed(stage: Stage, project: Project) -> bool:
+    method = stage.name.partition("@")[2]
+    return stage.kind in NEEDED and (not method or method in project.methods)
+
+
+def run_stage(runner: StageRunner, node: Stage, display: Display, *, force: bool = False) -> Outcome:
+    """Let DVC bring one stage up to date, and show it."""
+    display.started(node.name)
+    began = time.monotonic()
+
+    def emit(line: str) -> None:
+        display.line(node.name, line)
+
+    try:
+        outcome = runner.bring_up_to_date(node, force=force, emit=emit)
+    except StageFailed as failure:
+        display.finished(node.name, "Stopped" if failure.stopped else "Failed", "")
+        raise
+    seconds = time.monotonic() - began
+    display.finished(node.name, outcome.state, f"{outcome.message} ({seconds:.1f} s)")
+    return outcome
+
+
+def compute_cells(curves: Curves, info: TokensInfo, console: Console) -> bool:
+    """Compute cells until all are done or the time is up; return whether somebody stopped it before."""
+    write_pipeline(curves.root, {*read_cells(curves.root), *curves.asked.all_cells()})
+    stages = {stage.name: stage for stage in read_stages(curves.root, pipeline=PIPELINE)}
+    curves.done = cells_with_result(curves.root, stages)
+    if set(curves.asked.all_cells()) <= curves.done:
+        return False
+    try:
+        return _compute_missing(curves, stages, info, console)
+    except BaseException:
+        take_away(curves.root, kept=curves.done)
+        raise
+
+
+def cells_with_result(root: Path, stages: Mapping[str, Stage]) -> set[Cell]:
+    """Return the cells that DVC finds up to date."""
+    return {cell for cell in read_cells(root) if not stages[cell.stage].stale}
+
+
+def _compute_missing(curves: Curves, stages: Mapping[str, Stage], info: TokensInfo, console: Console) -> bool:
+    check_before_work(curves.root, [stages[cell.stage] for cell in curves.asked.all_cells()])
+    if too_late(curves):
+        return False
+    curves.efforts, curves.guessed = guess(curves, info)
+    show_plan(curves, console, info)
+    if too_late(curves):
+        return False
+    try:
+        _run_side_by_side(curves, stages)
+    except KeyboardInterrupt:
+        curves.display.say("stopped; reporting on what there is (Ctrl-C again: don't)")
+        curves.runner.stop()
+        return True
+    return False
+
+
+def too_late(curves: Curves) -> bool:
+    """Return whether no cell may begin any more, where there are some to report on.
+
+    Raises:
+        InputError: There are none.
+    """
+    if time.monotonic() < curves.deadline:
+        return False
+    if not curves.done:
+        raise InputError(
+            "--budget is too short: it went for the stages that the curves are computed from, which are up "
+            "to date now; give the same again, or more"
+        )
+    curves.display.say("the time is up; reporting on what there is")
+    return True
+
+
+def guess(curves: Curves, info: TokensInfo) -> tuple[dict[str, Effort], dict[str, float]]:
+    """Return how long each size is trained, and the seconds of one of its cells by a few real steps."""
+    curves.display.say("timing a few steps of each method")
+    names, train = curves.project.methods, curves.project.train
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        costs: dict[str, Cost] = pool.apply(measured_costs, (names,))
+    whole, evaluated = info.rows["train"], info.rows["validation"]
+    tested = evaluated + info.rows["test"]
+    of_whole = row_passes(whole, Effort(train.epochs, 1), evaluated=evaluated, tested=0)
+    efforts, seconds = {}, {}
+    for size in curves.asked.sizes:
+        share = curves.asked.examples(size, info.examples["train"]) / info.examples["train"]
+        rows = max(1, round(whole * share))
+        efforts[size] = effort_for(rows, whole=whole, epochs=train.epochs, batch_size=train.batch_size)
+        work = row_passes(rows, efforts[size], evaluated=evaluated, tested=tested)
+        seconds[size] = START_SECONDS + sum(cost.seconds * work / of_whole for cost in costs.values())
+    # What frozen layers give is made once; the first cell waits for it, and the others with it.
+    curves.prefix_seconds = sum(cost.prefix_seconds for cost in costs.values())
+    return efforts, seconds
+
+
+def measured_costs(names: Sequence[str]) -> dict[str, Cost]:
+    """Return what a training of each method on all rows costs; to be called in a fresh process."""
+    return {name: measured(name) for name in names}
+
+
+def _run_side_by_side(curves: Curves, stages: Mapping[str, Stage]) -> None:
+    with ThreadPoolExecutor(curves.places) as pool:
+        futures: dict[Future[Outcome], Cell] = {}
+        try:
+            while True:
+                while len(futures) < curves.places and (cell := curves.next_cell()) is not None:
+                    curves.under_way[cell] = time.monotonic()
+                    futures[pool.submit(run_stage, curves.runner, stages[cell.stage], curves.display)] = cell
+                if not futures:
+                    return
+                ended, _ = wait(futures, timeout=SECONDS_BETWEEN_LOOKS, return_when=FIRST_COMPLETED)
+                for future in ended:
+                    note(curves, futures.pop(future), future.result())
+                if time.monotonic() > curves.deadline + RESERVED_SECONDS / 2:
+                    curves.display.say("the time is up; what is under way goes on another time")
+                    return
+        finally:
+            # Also where a cell failed: the others stop before the pool waits for them.
+            if futures:
+                curves.runner.stop()
+
+
+def note(curves: Curves, cell: Cell, outcome: Outcome) -> None:
+    """Remember that a cell is done, and how long it took if all of it was computed now."""
+    seconds = time.monotonic() - curves.under_way.pop(cell)
+    curves.done.add(cell)
+    told = read_measurement(curves.root, cell.stage)
+    if outcome.state == "Completed" and not told.get("resumed"):
+        curves.measured.setdefault(cell.size, []).append(seconds - told.get("prefix_seconds", 0.0))
+
+
+def conclude(curves: Curves, console: Console, *, stopped: bool, began: float, receipts: Path) -> int:
+    """Report on the cells that are done, and return the exit code."""
+    stages = {stage.name: stage for stage in read_stages(curves.root, pipeline=PIPELINE)}
+    done = cells_with_result(curves.root, stages)
+    take_away(curves.root, kept=done)
+    if not done:
+        say(console, "nothing is computed yet; what was begun goes on another time: tritune advise")
+        return 1
+    runner = StageRunner(curves.root, receipts=receipts)
+    try:
+        with Display(console, metric=shown_metric(curves.project)) as display:
+            run_stage(runner, stages["report"], display)
+    finally:
+        runner.stop()
+    order_lock(curves.root, pipeline=PIPELINE)
+    show_advice(console, curves.root, asked=curves.asked, seconds=time.monotonic() - began)
+    return 1 if stopped else 0
+
+
+def show_plan(curves: Curves, console: Console, info: TokensInfo) -> None:
+    """Print what is about to be done, and how long that takes."""
+    counts, have, costs = curves.counts(), curves.have(), curves.costs()
+    table = Table("examples", box=None, pad_edge=False)
+    for heading in ("passes", "a seed takes", "seeds", "of them done"):
+        table.add_column(heading, justify="right")
+    for size, count, done, cost in zip(curves.asked.sizes, counts, have, costs, strict=True):
+        examples = curves.asked.examples(size, info.examples["train"])
+        wanted = f"{count} of {curves.asked.seeds}"
+        table.add_row(f"{examples:,}", str(curves.efforts[size].passes), duration(cost), wanted, str(done))
+    console.print(table)
+    if not any(counts):
+        say(console, "not even one seed is likely to end in time; one begins, and goes on another time")
+        return
+    needed = seconds_needed(costs, done=have, counts=counts, clock=curves.clock())
+    side = f", {curves.places} side by side" if curves.places > 1 else ""
+    say(
+        console,
+        f"about {duration(needed)} for the seeds{side}; {len(curves.project.methods)} methods each. The "
+        "plan follows the clock as it goes on",
+    )

@@ -1,0 +1,1 @@
+"""How much labelled data the three methods need: their learning curves, and what more labels would bring."""
