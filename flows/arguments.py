@@ -97,7 +97,7 @@ def parser_of(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
 
     promote = add(
         "promote",
-        "make a registered version the champion, if it is not worse on the same test set",
+        "make a registered version the champion, if the gate lets it in",
         "  tritune promote v0.0.2",
     )
     promote.add_argument("version", metavar="VERSION", help="as `tritune registry` lists it")
