@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.labelled_rows import Labelled
 
-CHAMPION_ROWS = 1000
+CHAMPION_ROWS = 600
 
 FAVOURED = 3
 """Classes that the rows of a label shift come from."""
