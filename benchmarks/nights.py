@@ -83,13 +83,15 @@ def new_class(project: Play) -> None:
 
 def worse_settings(project: Play) -> None:
     """Worse settings. Somebody divides the learning rates in params.yaml by a hundred."""
-    project.clone.set_params(lambda params: _each_rate(params, lambda rate: rate / 100))
+    path = project.clone.folder / "params.yaml"
+    good = path.read_bytes()
+    project.clone.set_params(_slower)
     project.retrain("kept out")
+    path.write_bytes(good)
 
 
 def killed(project: Play) -> None:
     """A kill in the night. The settings are back, rows come in, SIGKILL hits the training; then once more."""
-    project.clone.set_params(lambda params: _each_rate(params, lambda rate: rate * 100))
     project.put([*project.train, *project.take(len(project.train) // 2)])
     project.retrain_killed(when=project.trains)
     project.retrain("promoted")
@@ -127,6 +129,6 @@ def shuffled(rows: Sequence[Labelled], *, seed: int) -> list[Labelled]:
     return random.Random(seed).sample(list(rows), len(rows))
 
 
-def _each_rate(params: dict[str, Any], change: Callable[[float], float]) -> None:
+def _slower(params: dict[str, Any]) -> None:
     for method in params["method"].values():
-        method["lr"] = float(f"{change(method['lr']):.6g}")
+        method["lr"] = float(f"{method['lr'] / 100:.6g}")
