@@ -199,6 +199,6 @@ def test_the_page_tells_each_night_with_its_decision_and_numbers():
     assert "Exit code 0 after 60 s; stages: 1 Completed." in written
     assert (
         "The gate, on 800 test rows of the champion: accuracy 0.9500 against 0.9000; p of being worse by "
-        "0.02 or more 0.0010; calibration error 0.030 against 0.020; smallest adjusted p of a class being worse "
-        "0.700."
+        "0.02 or more 0.0010; calibration error 0.030 against 0.020; smallest adjusted p of a class being "
+        "worse 0.700."
     ) in written
