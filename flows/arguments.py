@@ -118,7 +118,7 @@ def parser_of(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
 
     origin = add(
         "lineage",
-        "show what a registered version was made from, back to data and base model",
+        "show what a registered version was made from, back to data and base model, and what it predicted",
         "  tritune lineage v0.0.1",
     )
     origin.add_argument(
