@@ -12,7 +12,7 @@ from tritune.pipeline.registered_version import CHAMPION
 from tritune.pipeline.registry import versions
 
 FOLDER = "tickets"
-SECONDS_TO_END = 30.0
+SECONDS_TO_END = 60.0
 """How long a process may outlive the command that started it."""
 
 LONGEST = 1800.0

@@ -49,6 +49,9 @@ METHOD = "partial"
 MARGIN = 0.02
 """`register.margin`: with a few hundred test rows, 0.01 could rarely be shown."""
 
+MOST_LINES = 12
+"""Of what a command said, on the page; the .json has all."""
+
 RESULT = Path("docs/two_weeks")
 STAGE_LINE = re.compile(r"^(\S+)  (Cached|Restored|Completed|Failed|Stopped|NotReady)\b")
 DATE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d")
@@ -191,7 +194,9 @@ def page(content: dict[str, Any]) -> str:
         lines += ["", f"## Night {number}: {lowered(night['title'])}", "", night["story"]]
         for one in night["commands"]:
             done = ", ".join(f"{count} {state}" for state, count in one["stages"].items())
-            lines += ["", "```", f"$ {one['command']}", *one["said"], "```", ""]
+            said, more = one["said"][:MOST_LINES], len(one["said"]) - MOST_LINES
+            said += [f"... and {more} lines more"] if more > 0 else []
+            lines += ["", "```", f"$ {one['command']}", *said, "```", ""]
             ended = f"Exit code {one['exit_code']} after {one['seconds']:.0f} s"
             lines.append(f"{ended}; stages: {done}." if done else f"{ended}.")
         if gate := night["details"].get("gate"):
