@@ -1,12 +1,9 @@
 """Nights of a tiny project by the real commands: the two weeks of benchmarks/two_weeks.py, shortened."""
 
-import json
 import random
 import shutil
 import signal
-import socket
 import time
-import urllib.request
 
 import pytest
 
@@ -91,44 +88,6 @@ def test_a_night_that_is_stopped_goes_on_where_it_was_and_a_second_one_beside_it
     assert project.clone.users_files() == before
     decision = project.retrain("promoted", "kept out")
     assert f"{decision.version} is bit-identical" in project.command("verify", decision.version)
-
-
-def test_serve_starts_the_night_that_is_due_and_sigterm_ends_it_all(first_run):
-    clone = first_run()
-    before = clone.users_files()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    served = clone.start("serve", "--cron", "* * * * *", "--port", str(port), PYTHONUNBUFFERED="1")
-    try:
-        wait_until(lambda: served.poll() is not None or ended(port), seconds=600)
-        assert served.poll() is None, served.communicate()[0]
-        (state, message), *_ = ended(port)
-        assert (state, message) == ("NothingNew", "nothing changed since v0.0.1, the champion")
-    finally:
-        served.send_signal(signal.SIGTERM)
-        said = served.communicate(timeout=120)[0]
-    assert "retraining by the schedule '* * * * *'" in said
-    wait_until(lambda: not clone.processes(), seconds=60)
-    assert clone.users_files() == before
-    told = clone.run("git", "log", "--format=%s", "refs/tritune/decisions").stdout
-    assert "nothing new: nothing changed since v0.0.1, the champion" in told
-    assert clone.half_done() == []
-
-
-def ended(port: int) -> list[tuple[str, str]]:
-    """State and message of the retrainings that have ended, the first one first."""
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/api/flow_runs/filter",
-        data=json.dumps({"flows": {"name": {"any_": ["retrain"]}}, "sort": "START_TIME_ASC"}).encode(),
-        headers={"Content-Type": "application/json"},
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=60) as response:
-            runs = json.load(response)
-    except OSError:  # the server has not started yet
-        return []
-    return [(run["state_name"], run["state"]["message"]) for run in runs if run["end_time"]]
 
 
 def wait_until(condition, *, seconds: float = 600) -> None:

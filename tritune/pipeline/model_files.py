@@ -176,5 +176,6 @@ def _make_again(repo: Any, commit: str) -> str:
     cache = repo.cache.local_cache_dir
     return (
         "remove what `tritune doctor --full` names, then make it again into the same cache: "
-        f"`git worktree add ../remake {commit[:10]}`, and there `dvc cache dir --local '{cache}'` and `dvc repro`"
+        f"`git worktree add ../remake {commit[:10]}`, and there `dvc cache dir --local '{cache}'` and "
+        "`dvc repro`"
     )
