@@ -94,7 +94,7 @@ def killed(project: Play) -> None:
     """A kill in the night. The settings are back, rows come in, SIGKILL hits the training; then once more."""
     project.put([*project.train, *project.take(len(project.train) // 2)])
     project.retrain_killed(when=project.trains)
-    project.retrain("promoted")
+    project.retrain("promoted", "kept out")
 
 
 def rolled_back(project: Play) -> None:

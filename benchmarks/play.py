@@ -60,9 +60,11 @@ class Play:
     """Rows that have not come in yet."""
 
     newcomers: Sequence[Labelled] = ()
-    """Training and test rows of a class that nobody has heard of yet: `newcomers` and `newcomers_test`."""
+    """Training rows of a class that nobody has heard of yet."""
 
     newcomers_test: Sequence[Labelled] = ()
+    """Its test rows."""
+
     night: Night = field(default_factory=lambda: Night("", ""))
 
     def put(self, train: Sequence[Labelled], test: Sequence[Labelled] | None = None) -> None:
