@@ -100,6 +100,7 @@ def test_serve_runs_the_night_that_is_due_and_ends_with_ctrl_c(toy):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_a_night_that_the_schedule_starts_finds_nothing_new_and_sigterm_ends_it_all(
     project: Project, tmp_path: Path
 ):
@@ -120,7 +121,7 @@ def test_a_night_that_the_schedule_starts_finds_nothing_new_and_sigterm_ends_it_
         return {run["state_name"] for run in retrainings(f"http://127.0.0.1:{port}/api") if run["end_time"]}
 
     try:
-        wait_until(lambda: served.poll() is not None or (decided() and ended()), seconds=550)
+        wait_until(lambda: served.poll() is not None or (decided() and ended()), seconds=1500)
         assert "NothingNew" in ended()
         assert decided()[-1] == "nothing new: nothing changed since v0.0.1, the champion"
     finally:
@@ -145,7 +146,7 @@ def with_a_stage_that_fetches(project: Project) -> None:
         yaml.dump(content, file)
     with (project.folder / ".gitignore").open("a") as file:
         file.write("/base/\n/.prefect/\n")
-    project.set(model=f"{{source: hub:somebody/something@{'1' * 40}}}")
+    project.set(model=f'{{source: "hub:somebody/something@{"1" * 40}"}}')
     project.reproduce()
 
 
