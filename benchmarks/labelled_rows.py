@@ -55,10 +55,10 @@ def rows_of_corpus() -> tuple[list[Labelled], list[Labelled]]:
     return _distinct(rows[cut:], rows[:cut])
 
 
-def of_frequent_classes(rows: Sequence[Labelled], count: int) -> list[Labelled]:
-    """Return the rows of the `count` classes with the most rows, in their order."""
-    frequent = {label for label, _ in Counter(label for _, label in rows).most_common(count)}
-    return [row for row in rows if row[1] in frequent]
+def frequent_classes(rows: Sequence[Labelled], *, at_least: int) -> list[str]:
+    """Return the classes that have `at_least` rows or more, the most frequent first."""
+    counts = Counter(label for _, label in rows).most_common()
+    return [label for label, count in counts if count >= at_least]
 
 
 def _distinct(train: Sequence[Labelled], test: Sequence[Labelled]) -> tuple[list[Labelled], list[Labelled]]:

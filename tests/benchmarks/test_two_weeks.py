@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import play as play_module
 from benchmarks.fresh_clone import Clone
-from benchmarks.labelled_rows import of_frequent_classes, rows_of_folder
+from benchmarks.labelled_rows import frequent_classes, rows_of_folder
 from benchmarks.play import Act, Broken, Night, Play, play
 from benchmarks.two_weeks import as_json, cast, own_lines, page, stages
 from tritune.errors import InputError
@@ -139,7 +139,7 @@ def test_a_text_is_in_one_file_only_and_rare_classes_are_left_out(tmp_path: Path
     (tmp_path / "test.csv").write_text("message,team\nbye,b\nwho,a\n")
     train, test = rows_of_folder(tmp_path, text="message", label="team")
     assert (train, test) == ([("hello", "a"), ("where", "c"), ("when", "c")], [("bye", "b"), ("who", "a")])
-    assert of_frequent_classes(train, 1) == [("where", "c"), ("when", "c")]
+    assert frequent_classes(train, at_least=2) == ["c"]
     (tmp_path / "test.csv").unlink()
     with pytest.raises(InputError) as refused:
         rows_of_folder(tmp_path, text="message", label="team")
@@ -150,7 +150,7 @@ def test_a_text_is_in_one_file_only_and_rare_classes_are_left_out(tmp_path: Path
 
 def test_one_more_class_than_the_project_knows_is_kept_for_later(stage: Stage):
     rows = [
-        (f"{label} {n}", label) for i, label in enumerate("abcdefghijklmnopqrstuvw") for n in range(40 - i)
+        (f"{label} {n}", label) for i, label in enumerate("abcdefghijklmnopqrstuvw") for n in range(140 - i)
     ]
     clone: Any = stage
     project = cast(clone, rows, rows[::10])
@@ -191,7 +191,7 @@ def test_the_page_tells_each_night_with_its_decision_and_numbers():
     many.decision = Decision("promoted", "it is better", "v0.0.2", {"gate": gate})
     nights = [as_json(night, folder="/tmp/x") for night in (quiet, many)]
     written = page({"data": "tickets", "seconds": 600.0, "classes": 20, "margin": 0.02, "nights": nights})
-    assert "in 10 minutes" in written
+    assert "on tickets, 20 classes and one more to come, in 10 minutes" in written
     assert "A night with nothing new took 12 to 12 seconds." in written
     assert "| 1 | A quiet night | 300 | nothing new | v0.0.1 | 12 |" in written
     assert "| 2 | Many new rows | 600 | promoted | v0.0.2 | 60 |" in written
