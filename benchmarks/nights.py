@@ -118,7 +118,7 @@ def prepare_clone(clone: Clone, change: Callable[[dict[str, Any]], object]) -> N
     """Have a clone's params.yaml name the user's folder, and change what else is to be another."""
 
     def settings(params: dict[str, Any]) -> None:
-        params["data"].update(source=FOLDER, text="text", label="label", min_rows_per_class=5)
+        params["data"].update(source=FOLDER, text="text", label="label", min_rows_per_class=2)
         change(params)
 
     clone.set_params(settings)
