@@ -114,7 +114,7 @@ def parser_of(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
 
     promote = add(
         "promote",
-        "make a registered version the champion, if it is not worse on the same test set",
+        "make a registered version the champion, if the gate lets it in",
         "  tritune promote v0.0.2",
     )
     promote.add_argument("version", metavar="VERSION", help="as `tritune registry` lists it")
@@ -135,7 +135,7 @@ def parser_of(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
 
     origin = add(
         "lineage",
-        "show what a registered version was made from, back to data and base model",
+        "show what a registered version was made from, back to data and base model, and what it predicted",
         "  tritune lineage v0.0.1",
     )
     origin.add_argument(

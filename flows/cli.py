@@ -179,10 +179,11 @@ def _doctor(given: argparse.Namespace) -> int:
 def _predict(given: argparse.Namespace) -> None:
     source = given.input and given.input.resolve()
     target = given.output and given.output.resolve()
+    a_folder = given.model is not None and Path(given.model).is_dir()
     folder = _model_folder(given.model)
     from flows.predict import predict
 
-    predict(
+    rows = predict(
         model=folder,
         source=source,
         target=target,
@@ -191,6 +192,10 @@ def _predict(given: argparse.Namespace) -> None:
         batch_size=given.batch_size,
         everything=given.all,
     )
+    if target is not None and not a_folder:
+        from flows.predicted import remember
+
+        remember(Path.cwd(), given.model, source=source, target=target, rows=rows)
 
 
 def _explain(given: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""`tritune lineage`: what a registered version was made from, stage by stage, for people or as JSON."""
+"""`tritune lineage`: what a version was made from, and what was predicted with it, for people or as JSON."""
 
 import json
 import sys
@@ -12,6 +12,7 @@ from rich.console import Console
 from tritune.metrics.catalogue import metric_title
 from tritune.pipeline.lineage import Lineage, lineage
 
+SHOWN_PREDICTIONS = 10
 SHOWN_DIGITS = 10
 """Of a hash; --json has all of them."""
 
@@ -58,6 +59,7 @@ def lines(found: Lineage) -> Iterator[str]:
             "machine": "; ".join(f"{name} {value}" for name, value in version.made_on.items()),
         }
     )
+    yield from _predicted(found)
     yield "stage by stage"
     for step in found.steps:
         yield f"  {step.stage}"
@@ -68,6 +70,19 @@ def lines(found: Lineage) -> Iterator[str]:
     parameters = {key: value for step in found.steps for key, value in step.parameters.items()}
     for key, value in parameters.items():
         yield f"  {key}: {json.dumps(value, ensure_ascii=False)}"
+
+
+def _predicted(found: Lineage) -> Iterator[str]:
+    if found.predictions:
+        yield "predicted with it"
+    for one in found.predictions[:SHOWN_PREDICTIONS]:
+        given = f"{one.input}  {_short(one.input_sha256)}" if one.input else "stdin"
+        yield (
+            f"  {one.date.astimezone():%Y-%m-%d %H:%M}  {one.output}  {_short(one.output_sha256)}, "
+            f"{one.rows} row{'s' * (one.rows != 1)} of {given}"
+        )
+    if (more := len(found.predictions) - SHOWN_PREDICTIONS) > 0:
+        yield f"  and {more} more: git log refs/tritune/predictions"
 
 
 def _rows(values: Mapping[str, Any]) -> Iterator[str]:

@@ -30,8 +30,8 @@ def predict(
     columns: Mapping[str, str],
     batch_size: int,
     everything: bool,
-) -> None:
-    """Write one row per input: id, what was given, and the model's answer.
+) -> int:
+    """Write one row per input: id, what was given, and the model's answer. Return how many.
 
     A target file appears when it is complete, or not at all.
 
@@ -70,6 +70,7 @@ def predict(
     logging.disable_progress_bar()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     answerer: Answerer = task_module(fitted.task, "answer").Answerer(model, device=device)
+    rows_answered = 0
     with opened(target) as file:
         write = _writer(file, form)
         for chunk in itertools.chain([first], chunks):
@@ -81,6 +82,8 @@ def predict(
             )
             write([{"id": g.id, **g.values, **answer} for g, answer in zip(chunk, answers, strict=True)])
             file.flush()
+            rows_answered += len(chunk)
+    return rows_answered
 
 
 def _format_of(target: Path | None) -> Format:

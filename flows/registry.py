@@ -1,6 +1,7 @@
 """`tritune registry`, `promote`, `rollback`: which versions there are, and which of them is the champion."""
 
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,9 +10,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from flows.summary import MISSING
+from tritune.errors import InputError
 from tritune.metrics.catalogue import metric_title
 from tritune.pipeline import registry
 from tritune.pipeline.decisions import read_decisions
+from tritune.pipeline.opening import check_dvc_folder
 from tritune.pipeline.registered_version import CHAMPION, RegisteredVersion
 
 NIGHTS = 5
@@ -56,12 +59,44 @@ def show() -> None:
 
 
 def promote(version: str, *, force: bool) -> None:
-    """Make a version the champion and say so.
+    """Make a version the champion and say so. The gate is the nights': see `flows.gate`.
 
     Raises:
-        InputError: No such version, or the gate refuses.
+        InputError: No such version, the gate refuses, or another became champion meanwhile.
     """
-    _say(registry.promote(Path.cwd(), version, force=force).message)
+    root = Path.cwd()
+    found = {one.version: one for one in registry.versions(root)}
+    champion = next((one for one in found.values() if CHAMPION in one.stages), None)
+    _, event = registry.find(root, version)
+    candidate = found.get(event.version or "")
+    if champion is None or candidate is None or candidate == champion:
+        _say(registry.promote(root, version).message)
+        return
+    reason = "by hand, without the gate" if force else _let_in(root, champion, candidate)
+    promotion = registry.promote(root, candidate.version, because=reason, instead_of=champion.version)
+    if not promotion.changed:
+        raise InputError(promotion.message)
+    _say(promotion.message)
+
+
+def _let_in(root: Path, champion: RegisteredVersion, candidate: RegisteredVersion) -> str:
+    """Return what the gate says in favour of a candidate.
+
+    Raises:
+        InputError: It refuses, or can't compare them.
+    """
+    from flows.gate import compare_versions
+
+    check_dvc_folder(root)
+    (root / ".dvc/tmp").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=root / ".dvc/tmp") as work:
+        verdict = compare_versions(root, champion=champion, challenger=candidate, work=Path(work))
+    if not verdict.promote:
+        raise InputError(
+            f"{verdict.reason}; train a better one, or promote it all the same with "
+            f"`tritune promote {candidate.version} --force`"
+        )
+    return verdict.reason
 
 
 def rollback() -> None:

@@ -16,6 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.fresh_clone import Clone
+from benchmarks.fresh_clone import make_clone as copy_project
+
 # As many tests run side by side as there are cores: one thread each, in the commands that they start too.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -92,77 +95,12 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-class Clone:
-    """A copy of the project in a git repository of its own, without a git identity."""
-
-    def __init__(self, folder: Path, home: Path) -> None:
-        self.folder = folder
-        self.first: dict[str, tuple[int, str]] = {}
-        """Exit code and output of the commands that `first_run` ran here."""
-        self.environment = {
-            **{
-                name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "GIT_"))
-            },
-            "HOME": str(home),
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "COLUMNS": "160",
-        }
-
-    def run(
-        self, *command: str, timeout: float = 580, stdin: str | None = None
-    ) -> subprocess.CompletedProcess:
-        """Run a command in the clone and return what it printed."""
-        return subprocess.run(
-            command,
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            input=stdin,
-            stdin=None if stdin is not None else subprocess.DEVNULL,
-        )
-
-    def tritune(self, *arguments: str, timeout: float = 580, stdin: str | None = None):
-        return self.run(sys.executable, "-m", "flows", *arguments, timeout=timeout, stdin=stdin)
-
-    def set_params(self, change: Callable[[dict], object]) -> None:
-        """Edit params.yaml as a person would; `change` gets its content."""
-        from ruamel.yaml import YAML
-
-        yaml, path = YAML(), self.folder / "params.yaml"
-        content = yaml.load(path.read_text())
-        change(content)
-        with path.open("w") as file:
-            yaml.dump(content, file)
-
-
 @pytest.fixture(scope="session")
 def make_clone(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Clone]:
     """Return a function that copies the project's files (no outputs) into a fresh git repository."""
 
     def make() -> Clone:
-        folder = tmp_path_factory.mktemp("a clone") / "my project"
-        listed = subprocess.run(
-            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.split("\0")
-        for name in filter(None, listed):
-            if (ROOT / name).is_file() and name != "dvc.lock":
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / name, folder / name)
-        home = folder.parent / "home"
-        home.mkdir()
-        clone = Clone(folder, home)
-        author = ("-c", "user.name=a", "-c", "user.email=a@b")
-        for command in (["init", "-q"], ["add", "-A"], [*author, "commit", "-qm", "start"]):
-            assert clone.run("git", *command).returncode == 0
-        return clone
+        return copy_project(tmp_path_factory.mktemp("a clone"))
 
     return make
 

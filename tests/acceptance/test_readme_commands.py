@@ -56,7 +56,8 @@ def project(first_run):
 def a_second_model(clone) -> None:
     """Other methods choose another model, which is registered; whatever its score, the gate lets it in."""
     chosen = json.loads((clone.folder / "results/comparison.json").read_text())["chosen"]["method"]
-    clone.set_params(lambda p: (p["methods"].remove(chosen), p["register"].update(margin=0.99)))
+    open_gate = {"margin": 0.99, "class_margin": 0.99, "calibration_margin": 0.99}
+    clone.set_params(lambda p: (p["methods"].remove(chosen), p["register"].update(open_gate)))
     done = clone.run("tritune", "run")
     assert done.returncode == 0, done.stdout + done.stderr
 

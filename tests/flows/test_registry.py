@@ -4,8 +4,11 @@
 # ruff: noqa: F401, F811
 
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +20,8 @@ from registry_project import Project
 from flows import registry
 from flows.cli import main
 from tritune.pipeline.decisions import Decision, record
-from tritune.pipeline.registry import register
+from tritune.pipeline.registry import promote, register
+from tritune.promotion.verdict import Verdict
 
 
 @pytest.fixture
@@ -80,21 +84,74 @@ def test_an_empty_registry_names_the_next_move(
     assert "no version is registered yet; `tritune run` registers the first" in capsys.readouterr().out
 
 
-@pytest.mark.usefixtures("two")
-def test_promoting_and_rolling_back_say_who_is_champion(capsys: pytest.CaptureFixture[str]):
-    assert main(["promote", "v0.0.2"]) == 0
+@dataclass
+class Gate:
+    """What the gate would say, and whom it was asked about."""
+
+    verdict: Verdict
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    meanwhile: Callable[[], object] = bool
+
+    def __call__(self, _tree: Path, *, champion: Any, challenger: Any, work: Path) -> Verdict:
+        assert work.is_dir()
+        self.asked.append((champion.version, challenger.version))
+        self.meanwhile()
+        return self.verdict
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
+    found = Gate(Verdict(True, "v0.0.2 takes the place of v0.0.1", {}))
+    monkeypatch.setattr("flows.gate.compare_versions", found)
+    return found
+
+
+def test_by_hand_the_gate_of_the_nights_decides_and_the_tag_says_why(
+    two: Project, gate: Gate, capsys: pytest.CaptureFixture[str]
+):
+    assert main(["promote", "0.0.2"]) == 0
+    assert gate.asked == [("v0.0.1", "v0.0.2")]
     assert "classifier v0.0.2 is now the champion instead of v0.0.1" in capsys.readouterr().out
+    message = two.git("tag", "--list", "--format=%(contents:subject)", two.tags()[-1])
+    assert message == "Promoted v0.0.2 to champion: v0.0.2 takes the place of v0.0.1"
     assert main(["rollback"]) == 0
     assert "classifier v0.0.1 is now the champion instead of v0.0.2" in capsys.readouterr().out
 
 
-def test_the_gate_ends_the_command_with_2_and_force_opens_it(
-    two: Project, capsys: pytest.CaptureFixture[str]
+def test_who_is_kept_out_ends_the_command_with_2_and_force_does_not_ask(
+    two: Project, gate: Gate, capsys: pytest.CaptureFixture[str]
 ):
-    two.train("0.5")
-    register(two.folder)
-    assert main(["promote", "v0.0.3"]) == 2
+    gate.verdict = Verdict(False, "v0.0.2 is kept out: accuracy 0.5000 against 0.9000", {})
+    before = two.tags()
+    assert main(["promote", "v0.0.2"]) == 2
     said = capsys.readouterr()
     assert said.out == ""
-    assert "error: v0.0.3 is worse than the champion v0.0.1 on the same test set" in said.err
-    assert main(["promote", "v0.0.3", "--force"]) == 0
+    assert said.err == (
+        "error: v0.0.2 is kept out: accuracy 0.5000 against 0.9000; train a better one, or promote it all "
+        "the same with `tritune promote v0.0.2 --force`\n"
+    )
+    assert two.tags() == before
+    assert main(["promote", "v0.0.2", "--force"]) == 0
+    assert gate.asked == [("v0.0.1", "v0.0.2")]
+    message = two.git("tag", "--list", "--format=%(contents:subject)", two.tags()[-1])
+    assert message == "Promoted v0.0.2 to champion: by hand, without the gate"
+
+
+def test_the_champion_itself_is_not_compared(two: Project, gate: Gate, capsys: pytest.CaptureFixture[str]):
+    before = two.tags()
+    assert main(["promote", "v0.0.1"]) == 0
+    assert "classifier v0.0.1 is the champion already" in capsys.readouterr().out
+    assert (two.tags(), gate.asked) == (before, [])
+
+
+def test_a_champion_that_came_meanwhile_is_not_replaced_unseen(
+    two: Project, gate: Gate, capsys: pytest.CaptureFixture[str]
+):
+    two.train("0.92")
+    register(two.folder)
+    gate.meanwhile = lambda: promote(two.folder, "v0.0.3")
+    assert main(["promote", "v0.0.2"]) == 2
+    assert capsys.readouterr().err == (
+        "error: v0.0.3 is the champion now and no longer v0.0.1, with which v0.0.2 was compared; nothing is "
+        "promoted\n"
+    )

@@ -5,10 +5,12 @@
 
 import json
 import signal
+import socket
 import sys
 import urllib.request
 import zoneinfo
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
@@ -19,9 +21,12 @@ from registry_fixtures import project, quiet_home, trained
 from registry_project import Project
 from toy_project import wait_until
 
+from benchmarks.fresh_clone import Clone
 from flows import serve
 from flows.cli import main
 from flows.serve import local_timezone, nightly
+from tritune.pipeline.decisions import REF
+from tritune.pipeline.registry import register
 
 ROOT = Path(__file__).parents[2]
 
@@ -82,13 +87,8 @@ def test_serve_runs_the_night_that_is_due_and_ends_with_ctrl_c(toy):
     served = toy.start(sys.executable, "-m", "flows", "serve", "--cron", "* * * * *", PYTHONUNBUFFERED="1")
 
     def ended() -> list[str]:
-        request = urllib.request.Request(
-            f"{toy.environment['PREFECT_API_URL']}/flow_runs/filter",
-            data=json.dumps({"flows": {"name": {"any_": ["retrain"]}}}).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=60) as response:
-            return [run["state_name"] for run in json.load(response) if run["end_time"]]
+        runs = retrainings(toy.environment["PREFECT_API_URL"])
+        return [run["state_name"] for run in runs if run["end_time"]]
 
     wait_until(lambda: served.poll() is not None or ended(), seconds=500)
     # The toy has no stage that writes models/selected.
@@ -97,3 +97,66 @@ def test_serve_runs_the_night_that_is_due_and_ends_with_ctrl_c(toy):
     assert "retraining by the schedule '* * * * *'" in served.communicate(timeout=120)[0]
     decisions = toy.call("git", "log", "--format=%s", "refs/tritune/decisions")[1]
     assert "failed: dvc.yaml: no stage has models/selected among its outs" in decisions
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_night_that_the_schedule_starts_finds_nothing_new_and_sigterm_ends_it_all(
+    project: Project, tmp_path: Path
+):
+    with_a_stage_that_fetches(project)
+    register(project.folder)
+    clone = Clone(project.folder, tmp_path)
+    clone.environment["PYTHONPATH"] = str(ROOT)
+    before = clone.users_files()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    served = clone.start("serve", "--cron", "* * * * *", "--port", str(port), PYTHONUNBUFFERED="1")
+
+    def decided() -> list[str]:
+        return clone.run("git", "log", "--format=%s", REF, "--").stdout.splitlines()
+
+    def ended() -> set[str]:
+        return {run["state_name"] for run in retrainings(f"http://127.0.0.1:{port}/api") if run["end_time"]}
+
+    try:
+        wait_until(lambda: served.poll() is not None or (decided() and ended()), seconds=1500)
+        assert "NothingNew" in ended()
+        assert decided()[-1] == "nothing new: nothing changed since v0.0.1, the champion"
+    finally:
+        served.send_signal(signal.SIGTERM)
+        said = served.communicate(timeout=120)[0]
+    assert "retraining by the schedule '* * * * *'" in said
+    wait_until(lambda: not clone.processes(), seconds=60)
+    assert clone.half_done() == []
+    assert clone.users_files() == before
+
+
+def with_a_stage_that_fetches(project: Project) -> None:
+    """Have the pipeline begin as the real one does, which a retraining asks for."""
+    fetch = {
+        "cmd": "mkdir -p data/raw base && cp rows.csv data/raw && echo 1 > base/weights",
+        "outs": ["data/raw", "base"],
+    }
+    yaml, path = YAML(), project.folder / "dvc.yaml"
+    content = yaml.load(path.read_text())
+    content["stages"] = {"fetch": fetch, **content["stages"]}
+    with path.open("w") as file:
+        yaml.dump(content, file)
+    with (project.folder / ".gitignore").open("a") as file:
+        file.write("/base/\n/.prefect/\n")
+    project.set(model=f'{{source: "hub:somebody/something@{"1" * 40}"}}')
+    project.reproduce()
+
+
+def retrainings(api: str) -> list[dict[str, Any]]:
+    """What a Prefect server knows of the flow runs of `retrain`."""
+    request = urllib.request.Request(
+        f"{api}/flow_runs/filter",
+        data=json.dumps({"flows": {"name": {"any_": ["retrain"]}}}).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=60) as response:
+        found: list[dict[str, Any]] = json.load(response)
+    return found

@@ -1,17 +1,12 @@
-"""What became of each retraining, and why: a line of empty commits that git keeps beside the branches.
+"""What became of each retraining, and why: a line of commits, `git log refs/tritune/decisions`."""
 
-`git log refs/tritune/decisions` shows it; `git push origin refs/tritune/decisions` shares it. A tag for each
-night would bury the versions among the tags.
-"""
-
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from tritune.pipeline.git import git, identity, try_git
+from tritune.pipeline.commit_line import Entry, add_entry, read_entries
 
 REF = "refs/tritune/decisions"
 
@@ -41,46 +36,19 @@ def record(root: Path, decision: Decision) -> None:
     Raises:
         InputError: git cannot write it, or another process added one at the same moment.
     """
-    before = try_git(root, "rev-parse", "--quiet", "--verify", REF)
     about = {"outcome": decision.outcome, "version": decision.version, "details": decision.details}
-    reason = " ".join(decision.reason.split())  # an empty line would end the subject
-    message = f"{decision.outcome}: {reason}\n\n{json.dumps(about, indent=2, sort_keys=True)}\n"
-    environment = identity(root, seconds=int(decision.date.timestamp()))
-    tree = git(root, "mktree")
-    parents = ("-p", before) if before else ()
-    commit = git(root, "commit-tree", "--no-gpg-sign", tree, *parents, stdin=message, environment=environment)
-    git(root, "update-ref", REF, commit, before or "0" * 40)
+    add_entry(root, REF, Entry(f"{decision.outcome}: {decision.reason}", about, decision.date))
 
 
 def read_decisions(root: Path, *, most: int | None = None) -> list[Decision]:
-    """Return the decisions, the latest first; none if there was no retraining yet.
-
-    A commit on the line that holds no decision is passed over.
-    """
-    limit = () if most is None else (f"--max-count={most}",)
-    listed = try_git(root, "log", "--format=%ct%x1f%s%x1f%b%x00", *limit, REF, "--")
-    found = []
-    for entry in (listed or "").split("\0"):
-        if entry.strip():
-            seconds, subject, body = entry.strip("\n").split("\x1f")
-            if not (about := _about(body)):
-                continue
-            found.append(
-                Decision(
-                    outcome=about["outcome"],
-                    reason=subject.removeprefix(f"{about['outcome']}: "),
-                    version=about["version"],
-                    details=about["details"],
-                    date=datetime.fromtimestamp(int(seconds), UTC),
-                )
-            )
-    return found
-
-
-def _about(body: str) -> dict[str, Any]:
-    """Return what a commit says about its decision; empty: it is none of ours."""
-    try:
-        about = json.loads(body)
-    except json.JSONDecodeError:
-        return {}
-    return about if isinstance(about, dict) else {}
+    """Return the decisions, the latest first; none if there was no retraining yet."""
+    return [
+        Decision(
+            outcome=entry.about["outcome"],
+            reason=entry.subject.removeprefix(f"{entry.about['outcome']}: "),
+            version=entry.about["version"],
+            details=entry.about["details"],
+            date=entry.date,
+        )
+        for entry in read_entries(root, REF, most=most)
+    ]

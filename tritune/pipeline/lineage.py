@@ -1,6 +1,6 @@
-"""What a registered version was made from, stage by stage, back to the raw data and the base model.
+"""What a registered version was made from, stage by stage, back to the raw data, and what it predicted.
 
-All of it is from the version's own commit: dvc.lock, what the comparison says, and the message of the tag.
+Where it comes from is in its own commit: dvc.lock, what the comparison says, and the message of the tag.
 The rows are counted by the profile of the data, which lies in DVC's cache.
 """
 
@@ -14,6 +14,7 @@ from tritune.errors import InputError
 from tritune.pipeline.git import file_contents
 from tritune.pipeline.model_files import read_cached
 from tritune.pipeline.opening import open_repository
+from tritune.pipeline.predictions import Prediction, read_predictions
 from tritune.pipeline.registered_version import (
     CHAMPION,
     COMPARISON,
@@ -64,6 +65,9 @@ class Lineage:
     steps: tuple[Step, ...]
     """In the order of dvc.lock, which is that of dvc.yaml."""
 
+    predictions: tuple[Prediction, ...]
+    """Files that it answered, the latest first."""
+
 
 def lineage(root: Path, reference: str | None) -> Lineage:
     """Return where a version comes from; without a reference the champion, or else the newest version.
@@ -94,6 +98,7 @@ def lineage(root: Path, reference: str | None) -> Lineage:
         libraries={name: value for name, mark, value in lines if mark},
         compared_with=tuple(run for run in runs if run != f"{version.method}-{version.seed}"),
         steps=steps,
+        predictions=tuple(read_predictions(root, version.version)),
     )
 
 

@@ -80,8 +80,7 @@ def fetch(repo: Any, target: Path, *, content: str, commit: str, version: str, p
         if not partial.exists() or _hash(repo, partial) != content:
             raise InputError(
                 f"the files of {called} that DVC gave are not those that were registered (its cache or "
-                "remote is damaged); make them again: "
-                f"{_make_again(commit)}"
+                f"remote is damaged); {_make_again(repo, commit)}"
             )
         partial.replace(target)
     finally:
@@ -173,5 +172,10 @@ def _hash(repo: Any, path: Path) -> str:
     return str(built.hash_info.value)
 
 
-def _make_again(commit: str) -> str:
-    return f"`git worktree add ../remake {commit[:10]}`, and there `dvc repro`"
+def _make_again(repo: Any, commit: str) -> str:
+    cache = repo.cache.local_cache_dir
+    return (
+        "remove what `tritune doctor --full` names, then make it again into the same cache: "
+        f"`git worktree add ../remake {commit[:10]}`, and there `dvc cache dir --local '{cache}'` and "
+        "`dvc repro`"
+    )

@@ -1,6 +1,5 @@
 """What is on record about a registered version: in its tag's message, and in the files of its commit."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,10 +14,9 @@ from tritune.pipeline.snapshot import locked_stages
 
 MODEL = "models/selected"
 COMPARISON = "results/comparison.json"
-TEST_ROWS = "data/ingested/test.parquet"
 CHAMPION, CHALLENGER = "champion", "challenger"
 
-_MODEL_LINE, _TEST_ROWS_LINE, _MADE_ON_LINE = "model-md5: ", "test-rows-md5: ", "made-on: "
+_MODEL_LINE, _MADE_ON_LINE = "model-md5: ", "made-on: "
 
 
 @dataclass(frozen=True)
@@ -43,9 +41,6 @@ class RegisteredVersion:
     validation: Mapping[str, float] = field(default_factory=dict)
     test: Mapping[str, float] = field(default_factory=dict)
     """Scores of the very model that ships, by metric; empty where the commit has no comparison."""
-
-    test_set: str | None = None
-    """MD5 of the test rows; None where the tag does not say."""
 
     made_on: Mapping[str, str] = field(default_factory=dict)
     """The machine of the training, as in `tritune.pipeline.machine`; empty where the tag does not say."""
@@ -92,7 +87,7 @@ def locked_hash(lock: bytes, *, output: str = MODEL) -> str:
 
 
 def annotation(root: Path, *, name: str, version: str, content: str) -> str:
-    """Return the message of a version's tag: scores, what identifies model and test rows, and the machine."""
+    """Return the message of a version's tag: scores, what identifies the model, and the machine."""
     path = root / COMPARISON
     method, seed, validation, test, metric = scores_of(path.read_bytes() if path.is_file() else b"")
     lines = [f"{name} {version}", ""]
@@ -102,10 +97,6 @@ def annotation(root: Path, *, name: str, version: str, content: str) -> str:
         if metric in scores:
             lines.append(f"{split} {metric}: {scores[metric]:.4f}")
     lines.append(f"{_MODEL_LINE}{content}")
-    rows = root / TEST_ROWS
-    if rows.is_file():
-        with rows.open("rb") as file:
-            lines.append(f"{_TEST_ROWS_LINE}{hashlib.file_digest(file, 'md5').hexdigest()}")
     training = f"train@{method}-{seed}"
     entry = locked_stages((root / "dvc.lock").read_bytes()).get(training)
     if entry and (machine := made_on(root, training, entry)):
@@ -130,7 +121,6 @@ def _described(tags: Tags, event: Event, content: str, comparison: bytes) -> Reg
         seed=seed,
         validation=validation,
         test=test,
-        test_set=_line(event.message, _TEST_ROWS_LINE) or None,
         made_on={str(k): str(v) for k, v in _json(_line(event.message, _MADE_ON_LINE).encode()).items()},
     )
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tritune.errors import InputError
-from tritune.pipeline.gate import Contender, refusal
 from tritune.pipeline.git import common_folder
 from tritune.pipeline.locks import alone
 from tritune.pipeline.model_files import folder_of_output
@@ -27,7 +26,7 @@ from tritune.pipeline.registered_version import (
 )
 from tritune.pipeline.registry_tags import Event, Tags, read_tags, stage_tag, version_tag, write_tags
 from tritune.pipeline.snapshot import take_snapshot
-from tritune.settings.project import read_project, read_yaml
+from tritune.settings.project import read_yaml
 
 SECONDS_FOR_ANOTHER = 120.0
 """How long another process may take to register or promote."""
@@ -115,25 +114,18 @@ def versions(root: Path) -> list[RegisteredVersion]:
 
 
 def promote(
-    root: Path,
-    version: str,
-    *,
-    stage: str = CHAMPION,
-    force: bool = False,
-    because: str = "",
-    instead_of: str = "",
+    root: Path, version: str, *, stage: str = CHAMPION, because: str = "", instead_of: str = ""
 ) -> Promotion:
-    """Give a stage to a version. Champion only becomes what is not worse on the same test set.
+    """Give a stage to a version. Whether it may have it, `flows.gate` finds out before.
 
     Args:
-        because: What a comparison row by row said in its favour; no other is made then. It goes into the tag.
-        instead_of: The version that was compared. Nothing is promoted where another has the stage by now.
+        because: What speaks for it; it goes into the tag.
+        instead_of: The version that it was compared with; where another has the stage now, nothing happens.
 
     Raises:
-        InputError: No such version, or the gate refuses; `force` opens it.
+        InputError: No such version.
     """
     name = artifact_name(root)
-    settings = read_project(root / "params.yaml")
     with _alone(root):
         tags = read_tags(root, name)
         event = _find_version(tags, version)
@@ -149,18 +141,7 @@ def promote(
                 False,
                 f"{now} {event.version} was compared; nothing is promoted",
             )
-        if stage == CHAMPION and before and not force and not because:
-            candidate, champion = describe(root, tags, [event, _find_version(tags, before)])
-            # auto: what the candidate's own comparison was made by.
-            asked = settings.compare.metric
-            if sentence := refusal(
-                Contender(candidate.version, candidate.test, candidate.test_set),
-                Contender(champion.version, champion.test, champion.test_set),
-                metric=candidate.metric if asked == "auto" else asked,
-                margin=settings.register_.margin,
-            ):
-                raise InputError(sentence)
-        why = " (forced)" if force else f": {because}" if because else ""
+        why = f": {because}" if because else ""
         return _assign(root, tags, event, stage, f"Promoted {event.version} to {stage}{why}")
 
 

@@ -11,10 +11,10 @@ class RegisterSettings(Section):
     """The section `register`: the promotion gate."""
 
     margin: Annotated[float, Field(ge=0, lt=1)] = 0.01
-    """How far below the champion's score on the same test set a candidate may lie."""
+    """A challenger has to be shown to lie less than this below the champion, on the champion's test rows."""
 
     class_margin: Annotated[float, Field(ge=0, lt=1)] = 0.05
-    """Retraining: how much lower a class's share of right answers may be where the rows show that it is."""
+    """How much lower a class's share of right answers may be where the rows show that it is."""
 
     calibration_margin: Annotated[float, Field(ge=0, lt=1)] = 0.05
-    """Retraining: how much higher the expected calibration error may be."""
+    """How much higher the expected calibration error may be."""

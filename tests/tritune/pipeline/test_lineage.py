@@ -5,6 +5,7 @@
 
 import hashlib
 import json
+import shutil
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from registry_fixtures import project, quiet_home, registered, trained, with_cha
 from registry_project import Project
 
 from flows.cli import main
+from flows.predicted import remember
 from tritune.errors import InputError
 from tritune.pipeline.lineage import _rows, _steps, lineage
 from tritune.pipeline.registered_version import RegisteredVersion
@@ -107,3 +109,37 @@ def test_people_get_lines_and_programs_json(
     test_rows = md5(registered.folder / "data/ingested/test.parquet")
     assert f"    reads   data/ingested/test.parquet  {test_rows[:10]}" in printed
     assert printed[-1] == "  method.full.lr: 0.9"
+
+
+def test_files_that_it_answered_are_on_the_way_on_from_it(
+    registered: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(registered.folder)
+    for name in ("new.csv", "labels.csv"):
+        (registered.folder / name).write_text(name)
+    before = registered.git("rev-parse", "HEAD"), registered.git("status", "--porcelain"), registered.tags()
+    given, target = registered.folder / "new.csv", registered.folder / "labels.csv"
+    remember(registered.folder, None, source=given, target=target, rows=7)
+    remember(registered.folder, "champion", source=None, target=target, rows=1)
+    latest, first = lineage(registered.folder, "v0.0.1").predictions
+    assert (first.version, first.rows, first.input, first.output) == ("v0.0.1", 7, "new.csv", "labels.csv")
+    assert first.model == lineage(registered.folder, "v0.0.1").version.content
+    assert first.input_sha256 == hashlib.sha256(b"new.csv").hexdigest()
+    assert (latest.input, latest.output_sha256) == ("", hashlib.sha256(b"labels.csv").hexdigest())
+    assert main(["lineage"]) == 0
+    said = capsys.readouterr().out
+    shown = said.partition("predicted with it\n")[2].splitlines()
+    assert shown[0].endswith(f"  labels.csv  {latest.output_sha256[:10]}, 1 row of stdin")
+    assert shown[1].endswith(f", 7 rows of new.csv  {first.input_sha256[:10]}")
+    after = registered.git("rev-parse", "HEAD"), registered.git("status", "--porcelain"), registered.tags()
+    assert after == before
+    subjects = registered.git("log", "--format=%s", "refs/tritune/predictions").splitlines()
+    assert subjects[1] == "v0.0.1 answered 7 rows of new.csv into labels.csv"
+
+
+def test_a_model_that_is_no_version_leaves_no_trace(project: Project):
+    (project.folder / "labels.csv").write_text("x")
+    remember(project.folder, None, source=None, target=project.folder / "labels.csv", rows=1)
+    assert "refs/tritune" not in project.git("for-each-ref")
+    shutil.rmtree(project.folder / ".git")
+    remember(project.folder, None, source=None, target=project.folder / "labels.csv", rows=1)

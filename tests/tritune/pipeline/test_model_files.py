@@ -3,6 +3,7 @@
 # Fixtures are imported by name, and tests ask for them by name.
 # ruff: noqa: F401, F811
 
+import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -51,13 +52,31 @@ def test_a_damaged_cache_is_not_taken_for_the_model(
     registered.train("0.91")
     damaged.chmod(0o644)
     damaged.write_text(damage)
-    with pytest.raises(
-        InputError,
-        match=r"the files of v0\.0\.1 that DVC gave are not those that were registered .*make them again: "
-        r"`git worktree add \.\./remake [0-9a-f]{10}`, and there `dvc repro`",
-    ):
+    with pytest.raises(InputError, match=r"^the files of v0\.0\.1 that DVC gave are not those that were"):
         materialise(registered.folder, "champion")
     assert not list((registered.folder / ".dvc/tmp/tritune/registry").glob("*v0.0.1-????????"))
+
+
+def test_a_damaged_cache_is_mended_by_what_the_message_says(registered: Project):
+    damaged = cached(registered, "weights for 0.9")
+    registered.train("0.91")
+    damaged.write_text("weights for 0.1")
+    with pytest.raises(InputError) as refused:
+        materialise(registered.folder, "champion")
+    cache = registered.folder / ".dvc/cache"
+    advice = re.fullmatch(
+        r"the files of v0\.0\.1 that DVC gave are not those that were registered \(its cache or remote is "
+        r"damaged\); remove what `tritune doctor --full` names, then make it again into the same cache: "
+        rf"`(git worktree add \.\./remake [0-9a-f]{{10}})`, and there `(dvc cache dir --local '{cache}')` "
+        r"and `(dvc repro)`",
+        str(refused.value),
+    )
+    assert advice, refused.value
+    damaged.unlink()
+    registered.call("sh", "-c", advice[1])
+    for command in advice.groups()[1:]:
+        Project(registered.folder.parent / "remake").call("sh", "-c", command)
+    assert (materialise(registered.folder, "champion") / "weights.txt").read_text() == "weights for 0.9"
 
 
 def test_what_a_kill_left_is_made_anew(registered: Project):
