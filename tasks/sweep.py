@@ -50,7 +50,7 @@ def _found(ctx: StageContext, settings: Any, train: TrainSettings, compute: Comp
     from tritune.compute import chosen_precision, prepare_torch
     from tritune.plan.tuning_plan import TuningPlan
     from tritune.sweep.search import search
-    from tritune.sweep.trial import Setting
+    from tritune.sweep.trial import Setting, judge
     from tritune.tokens import read_tokens, read_tokens_info
 
     method, tokens = ctx.item["method"], ctx.input("data/tokens")
@@ -61,17 +61,19 @@ def _found(ctx: StageContext, settings: Any, train: TrainSettings, compute: Comp
         )
     device = prepare_torch(compute)
     disable_progress_bar()
+    validation = read_tokens(tokens / "validation.arrow")
     setting = Setting(
         method=method,
         base=ctx.input("base"),
         info=info,
         training=read_tokens(tokens / "train.arrow"),
-        validation=read_tokens(tokens / "validation.arrow"),
+        validation=validation,
         settings=train,
         precision=chosen_precision(compute, device),
         device=device,
         memo_gib=compute.prefix_memo_gib,
         memos=ctx.memos,
+        score=judge(info, validation),
     )
     plan = TuningPlan.from_json((ctx.input(f"plans/{method}") / "plan.json").read_text(encoding="utf-8"))
     return search(setting, plan, settings, memory=ctx.scratch / "trials.json")

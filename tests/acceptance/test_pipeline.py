@@ -15,8 +15,9 @@ import psutil
 import pytest
 from ruamel.yaml import YAML
 
-ADAPTIVE_STAGES = {"prepare@adaptive", "train@adaptive-13", "evaluate@adaptive-13", "compare", "select"}
-STAGES = 3 + 3 * 3 + 2  # fetch, ingest, tokenize; prepare, train, evaluate of three methods; compare, select
+ADAPTIVE_STAGES = {f"{stage}@adaptive" for stage in ("prepare", "sweep")}
+ADAPTIVE_STAGES |= {"train@adaptive-13", "evaluate@adaptive-13", "compare", "select"}
+STAGES = 3 + 4 * 3 + 2  # fetch, ingest, tokenize; prepare, sweep, train, evaluate of three; compare, select
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +117,7 @@ def test_a_method_s_parameter_makes_exactly_its_own_stages_stale(ran):
     before = (ran.folder / "params.yaml").read_text()
     ran.set_params(lambda params: params["method"]["adaptive"].update(decay=0.5))
     try:
-        assert stale_stages(ran) == {"prepare@adaptive"}
+        assert stale_stages(ran) == {"prepare@adaptive", "sweep@adaptive"}
     finally:
         (ran.folder / "params.yaml").write_text(before)
 
@@ -148,6 +149,7 @@ def test_deleted_outputs_come_back_from_the_cache_with_the_same_bytes(ran):
         "data",
         "base",
         "plans",
+        "sweeps",
         "checkpoints",
         "histories",
         "evaluations",

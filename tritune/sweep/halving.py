@@ -8,6 +8,8 @@ Hyperband (Li et al. 2017, https://arxiv.org/abs/1603.06560). Where we differ:
 - The candidates lie on a line, a factor of 2 apart. Where the best of a rung is the lowest or the highest,
   the next one is tried too: the longer a training, the lower its best rate (Bjorck et al. 2024,
   https://arxiv.org/abs/2409.19913), so that the best may lie beside those that a shorter rung kept.
+- What is taken lies between the candidates: at the bottom of the parabola through the best one of the last
+  rung and its neighbours. A loss that rises faster above the best rate than below it draws it down.
 """
 
 import math
@@ -58,8 +60,8 @@ def halve(
     seeds: Sequence[int],
     lowest: int,
     highest: int,
-) -> tuple[list[Trial], int | None]:
-    """Return every trial in the order in which they ran, and the octave that the last rung found best.
+) -> tuple[list[Trial], float | None]:
+    """Return every trial in the order in which they ran, and the octave to take, which may be a fraction.
 
     None where every training of a rung went astray, down to the lowest octave.
 
@@ -90,13 +92,26 @@ def halve(
         if not sound:
             return trials, None
         candidates = sorted(sound[: rung.kept])
-    return trials, candidates[0]
+    return trials, bottom(losses)
 
 
 def mean_loss(trials: Sequence[Trial]) -> float:
     """Return the mean over the seeds; infinite where one of them went astray."""
     losses = [math.inf if trial.loss is None else trial.loss for trial in trials]
     return sum(losses) / len(losses)
+
+
+def bottom(losses: dict[int, float]) -> float:
+    """Return where the parabola through the best octave and its neighbours is lowest, to 2 decimals.
+
+    Within half an octave of the best one; the best one itself where a neighbour is missing or went astray.
+    """
+    best = ranked(losses)[0]
+    below, above = losses.get(best - 1, math.inf), losses.get(best + 1, math.inf)
+    bend = below - 2 * losses[best] + above
+    if bend in (0.0, math.inf):
+        return float(best)
+    return round(best + (below - above) / (2 * bend), 2)
 
 
 def ranked(losses: dict[int, float]) -> list[int]:

@@ -57,14 +57,13 @@ def chart(method: str, sweep: Sweep) -> str:
         lines.append(Line(list(rounds[number].items()), series))
     octaves = [trial.octave for trial in sweep.trials]
     losses = [loss for number in shown for loss in rounds[number].values() if loss < math.inf]
-    found = int(math.log2(sweep.factor))
     return line_chart(
         lines,
         title=f"{method}: validation loss by learning rate",
         x_label="learning rate, power of 2 times the plan's",
         x_range=(float(min(octaves)), float(max(octaves))),
         y_range=wide_enough(losses),
-        marked=(found, rounds[-1][found]),
+        marked=(math.log2(sweep.factor), min(rounds[-1].values())),
     )
 
 

@@ -16,22 +16,15 @@ from tritune.metrics.catalogue import NEGATIVE_LOG_LIKELIHOOD
 from tritune.plan.scaled import scaled
 from tritune.plan.tuning_plan import TuningPlan
 from tritune.settings.method import AdaptiveSettings, MethodSettings, by_gradient_norm
+from tritune.sweep.budget import HIGHEST, LOWEST, OCTAVES, RUNGS, SEEDS
 from tritune.sweep.gradient_norm import gradient_norms
-from tritune.sweep.halving import Rung, Trial, halve, mean_loss
+from tritune.sweep.halving import Trial, halve, mean_loss
 from tritune.sweep.result import GradientNorm, Round, Sweep
 from tritune.sweep.trial import Setting, Start, length_of
 from tritune.training.batches import epoch_batches, steps_per_epoch
 from tritune.training.loop import Moment
 from tritune.training.progress import StepProgress
 
-RUNGS = (Rung(share=1 / 8, kept=3), Rung(share=1 / 4, kept=2), Rung(share=1 / 2, kept=1))
-OCTAVES = (-2, -1, 0, 1, 2)
-"""Powers of 2 that the plan's rates are multiplied with at first: a quarter to four times."""
-
-LOWEST, HIGHEST = -5, 4
-"""As far as the search goes where the best of these is the first or the last."""
-
-SEEDS = (1, 2)
 GRADIENT_STEPS = 8
 """Batches that the gradient at the start is the mean of."""
 
@@ -85,21 +78,20 @@ def search(setting: Setting, plan: TuningPlan, settings: MethodSettings, *, memo
     )
 
 
-def found_reason(trials: Sequence[Trial], octave: int, *, planned: float) -> str:
-    """Return in a sentence which rate the last round found best, and how the others of it did."""
+def found_reason(trials: Sequence[Trial], octave: float, *, planned: float) -> str:
+    """Return in a sentence which rate is taken, and the losses of the last round that say so."""
     last = [trial for trial in trials if trial.round == max(one.round for one in trials)]
     losses = {
         each: mean_loss([one for one in last if one.octave == each])
         for each in sorted({one.octave for one in last})
     }
-    others = ", ".join(
+    shown = ", ".join(
         f"{f'{loss:.4f}' if loss < math.inf else 'astray'} at {planned * 2.0**each:.1e}"
         for each, loss in losses.items()
-        if each != octave
     )
     return (
-        f"the sweep found {planned * 2.0**octave:.1e}, {2.0**octave:g} times the plan's rate, with a "
-        f"validation loss of {losses[octave]:.4f} ({others})"
+        f"the sweep took {planned * 2.0**octave:.1e}, {2.0**octave:.2g} times the plan's rate, by validation "
+        f"losses of {shown}"
     )
 
 

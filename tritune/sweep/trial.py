@@ -74,6 +74,9 @@ class Setting:
     device: torch.device
     memo_gib: float
     memos: Path
+    score: Score
+    """Scores of an epoch on the validation split; the negative log likelihood among them takes the place of
+    the plain one. See `judge`."""
 
 
 class Start:
@@ -141,7 +144,7 @@ class Start:
             device=setting.device,
             pad_token_id=setting.info.pad_token_id,
             seed=self.seed,
-            score=judge(setting.info, setting.validation),
+            score=setting.score,
         )
 
 
