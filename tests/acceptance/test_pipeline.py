@@ -191,10 +191,14 @@ def test_the_stage_s_key_is_the_name_of_its_entry_in_dvc_s_run_cache(ran):
 
 
 def test_after_dvc_repro_the_flow_finds_every_stage_cached(ran):
-    ran.set_params(lambda params: params["method"]["adaptive"].update(decay=0.7))
+    ran.set_params(lambda params: params["method"]["adaptive"].update(decay=0.7, lr="sweep"))
     done = ran.run(sys.executable, "-m", "dvc", "repro", timeout=400)
     assert done.returncode == 0, done.stderr
     assert set(re.findall(r"Running stage '([^']+)'", done.stdout)) == ADAPTIVE_STAGES
+    found = json.loads((ran.folder / "sweeps/adaptive/sweep.json").read_text())
+    assert len(found["trials"]) >= 16
+    assert f"peak learning rate {found['factor'] * found['planned_lr']:.2e}: {found['reason']}" in done.stdout
+    assert found["reason"] in (ran.folder / "results/report.html").read_text()
     done = ran.tritune("run", "--report")
     assert done.returncode == 0, done.stdout + done.stderr
     states = dict(re.findall(r"(?m)^(\S+)  (\w+) ", done.stdout))
