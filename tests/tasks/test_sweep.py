@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -56,21 +57,33 @@ def folder(project: Path, scratch: str = "scratch") -> Path:
 
 def test_a_rate_far_too_low_is_raised(project, capsys):
     write_plan(project, lr=5e-4)
-    found = run(project, train={"epochs": 3})
+    found = run(project, train={"epochs": 6, "batch_size": 8})
     assert found.factor > 2
     assert found.planned_lr == 5e-4
-    assert found.training_steps == 3 * 7
-    assert [(one.epochs, one.steps, one.kept) for one in found.rounds] == [(1, 3, 3), (1, 7, 1)]
+    assert found.training_steps == 6 * 13
+    assert [(one.epochs, one.steps, one.kept) for one in found.rounds] == [(1, 10, 3), (2, 26, 1)]
     assert found.steps == sum(found.rounds[one.round].steps for one in found.trials)
     assert {one.seed for one in found.trials} == set(search.SEEDS)
     said = capsys.readouterr().out
-    first = "round 1/2, 3 steps, seed 1: 0.5 times the plan's rate, validation loss"
+    first = "round 1/2, 10 steps, seed 1: 0.5 times the plan's rate, validation loss"
     assert f"{first} {found.trials[0].loss:.4f}" in said
     rate = (
         f"the sweep took {5e-4 * found.factor:.1e}, {found.factor:.2g} times the plan's rate, by validation"
     )
     assert found.reason.startswith(rate)
     assert [line for line in map(parse_progress, said.splitlines()) if isinstance(line, StepProgress)]
+
+
+def test_where_the_short_trainings_learn_nothing_the_plan_s_rate_is_kept(project):
+    write_plan(project, lr=1e-9)
+    found = run(project)
+    assert found.factor == 1.0
+    assert re.fullmatch(
+        r"the plan's rate is kept, for the sweep's short trainings learnt nothing \(validation loss 1\.\d{4} "
+        r"before, 1\.\d{4} after the best\); more epochs make them longer",
+        found.reason,
+    )
+    assert found.trials
 
 
 def test_the_curve_has_a_row_a_training_and_the_test_split_is_not_read(project):

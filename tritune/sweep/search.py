@@ -25,6 +25,9 @@ from tritune.training.batches import epoch_batches, steps_per_epoch
 from tritune.training.loop import Moment
 from tritune.training.progress import StepProgress
 
+LEARNT = 0.01
+"""Share by which the best short training has to lower the validation loss for the sweep to tell anything."""
+
 GRADIENT_STEPS = 8
 """Batches that the gradient at the start is the mean of."""
 
@@ -61,8 +64,17 @@ def search(setting: Setting, plan: TuningPlan, settings: MethodSettings, *, memo
             f"tried, down to {planned * 2.0 ** trials[-1].octave:.1e}, the loss is not a finite number; set "
             "compute.precision to fp32, or lr to a still lower number"
         )
+    reason = found_reason(trials, octave, planned=planned)
+    best, untouched = lowest_loss(trials), trainings.untouched_loss()
+    if best > (1 - LEARNT) * untouched:
+        # Whatever moves the weights least looks best then.
+        octave = 0.0
+        reason = (
+            f"the plan's rate is kept, for the sweep's short trainings learnt nothing (validation loss "
+            f"{untouched:.4f} before, {best:.4f} after the best); more epochs make them longer"
+        )
     return Sweep(
-        reason="; ".join([found_reason(trials, octave, planned=planned), *reasons]),
+        reason="; ".join([reason, *reasons]),
         factor=2.0**octave,
         parts=parts,
         planned_lr=planned,
@@ -78,16 +90,24 @@ def search(setting: Setting, plan: TuningPlan, settings: MethodSettings, *, memo
     )
 
 
+def lowest_loss(trials: Sequence[Trial]) -> float:
+    """Return the lowest loss of any rate in the last round, mean over the seeds."""
+    return min(_last_losses(trials).values())
+
+
+def _last_losses(trials: Sequence[Trial]) -> dict[int, float]:
+    """Return the mean losses of the last round by octave, lowest octave first."""
+    number = max(one.round for one in trials)
+    last = [trial for trial in trials if trial.round == number]
+    octaves = sorted({one.octave for one in last})
+    return {octave: mean_loss([one for one in last if one.octave == octave]) for octave in octaves}
+
+
 def found_reason(trials: Sequence[Trial], octave: float, *, planned: float) -> str:
     """Return in a sentence which rate is taken, and the losses of the last round that say so."""
-    last = [trial for trial in trials if trial.round == max(one.round for one in trials)]
-    losses = {
-        each: mean_loss([one for one in last if one.octave == each])
-        for each in sorted({one.octave for one in last})
-    }
     shown = ", ".join(
         f"{f'{loss:.4f}' if loss < math.inf else 'astray'} at {planned * 2.0**each:.1e}"
-        for each, loss in losses.items()
+        for each, loss in _last_losses(trials).items()
     )
     return (
         f"the sweep took {planned * 2.0**octave:.1e}, {2.0**octave:.2g} times the plan's rate, by validation "
@@ -126,6 +146,10 @@ class _Trainings:
             flush=True,
         )
         return trial
+
+    def untouched_loss(self) -> float:
+        """Return the validation loss before any training."""
+        return self._ready(SEEDS[-1]).untouched_loss()
 
     def gradient_norms(self) -> list[GradientNorm]:
         """Return them for the first seed's head and batches."""

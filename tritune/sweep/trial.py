@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from tritune.inference import model_outputs
 from tritune.metrics.catalogue import NEGATIVE_LOG_LIKELIHOOD
 from tritune.metrics.classification import classification_metrics, softmax
 from tritune.metrics.temperature import fitted_temperature
@@ -116,6 +117,27 @@ class Start:
         self.training, self.validation = reduced.training, reduced.validation
         fresh = TrainingState(model, plan_optimizer(model, plan, weight_decay=0.0))
         self._weights = {name: tensor.clone() for name, tensor in fresh.learning_weights().items()}
+
+    def untouched_loss(self) -> float:
+        """Return what a rate is judged by, before any training."""
+        setting = self.setting
+        parameters = dict(self.model.named_parameters())
+        with torch.no_grad():
+            for name, tensor in self._weights.items():
+                parameters[name].copy_(tensor)
+        outputs = model_outputs(
+            self.model,
+            self.validation,
+            objective=self.objective,
+            pad_token_id=setting.info.pad_token_id,
+            batch_size=setting.settings.batch_size,
+            device=setting.device,
+            precision=setting.precision,
+        )
+        judged = setting.score(outputs)
+        if NEGATIVE_LOG_LIKELIHOOD in judged:
+            return judged[NEGATIVE_LOG_LIKELIHOOD]
+        return self.objective.mean_loss(outputs, self.validation)
 
     def train(self, plan: TuningPlan, length: Length) -> Iterator[Moment]:
         """Train from the start and tell after each step where it is; the last moment of an epoch has scores.
