@@ -57,15 +57,15 @@ def folder(project: Path, scratch: str = "scratch") -> Path:
 
 def test_a_rate_far_too_low_is_raised(project, capsys):
     write_plan(project, lr=5e-4)
-    found = run(project, train={"epochs": 6, "batch_size": 8})
+    found = run(project, train={"epochs": 12, "batch_size": 8})
     assert found.factor > 2
     assert found.planned_lr == 5e-4
-    assert found.training_steps == 6 * 13
-    assert [(one.epochs, one.steps, one.kept) for one in found.rounds] == [(1, 10, 3), (2, 26, 1)]
+    assert found.training_steps == 12 * 13
+    assert [(one.epochs, one.steps, one.kept) for one in found.rounds] == [(2, 20, 3), (4, 52, 1)]
     assert found.steps == sum(found.rounds[one.round].steps for one in found.trials)
     assert {one.seed for one in found.trials} == set(search.SEEDS)
     said = capsys.readouterr().out
-    first = "round 1/2, 10 steps, seed 1: 0.5 times the plan's rate, validation loss"
+    first = "round 1/2, 20 steps, seed 1: 0.5 times the plan's rate, validation loss"
     assert f"{first} {found.trials[0].loss:.4f}" in said
     rate = (
         f"the sweep took {5e-4 * found.factor:.1e}, {found.factor:.2g} times the plan's rate, by validation"
