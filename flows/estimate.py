@@ -16,6 +16,7 @@ from rich.table import Table
 from flows.plan import compiled_plans, named_methods
 from tritune.errors import InputError
 from tritune.settings.project import Project, read_project
+from tritune.sweep.budget import TRAININGS_OF_A_SWEEP
 from tritune.training.memory import is_out_of_memory, smaller
 
 SEED = 0
@@ -54,7 +55,8 @@ def estimate(methods: Sequence[str] | None) -> None:
                 "`dvc repro tokenize`, then try again"
             )
     costs = {name: measured_apart(name, project) for name in names}
-    show(Console(), costs, trainings=len(project.seeds))
+    swept = [name for name in names if project.method[name].lr == "sweep"]
+    show(Console(), costs, trainings=len(project.seeds), swept=swept)
     refuse_too_large(costs, project)
 
 
@@ -143,15 +145,19 @@ def refuse_too_large(costs: dict[str, Cost], project: Project) -> None:
             )
 
 
-def show(console: Console, costs: dict[str, Cost], *, trainings: int) -> None:
-    """Print one row per method."""
+def show(console: Console, costs: dict[str, Cost], *, trainings: int, swept: Sequence[str] = ()) -> None:
+    """Print one row per method; of those in `swept` also what the search for their rate takes."""
     table = Table("method", box=None, pad_edge=False)
     for heading in ("trainable parameters", "peak memory", "frozen layers, once", "on disk", "a training"):
         table.add_column(heading, justify="right")
     if trainings > 1:
         table.add_column(f"{trainings} seeds", justify="right")
+    if swept:
+        table.add_column("the sweep, about", justify="right")
     for name, cost in costs.items():
         every = [duration(cost.prefix_seconds + trainings * cost.seconds)] if trainings > 1 else []
+        if swept:
+            every.append(duration(TRAININGS_OF_A_SWEEP * cost.seconds) if name in swept else "")
         table.add_row(
             name,
             f"{cost.parameters_trainable:,}",

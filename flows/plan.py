@@ -1,7 +1,7 @@
 """`tritune plan`: what each method would train, at which rate, without training."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,13 +31,14 @@ def plan(methods: Sequence[str] | None) -> None:
 
     from tritune.plan.table import plan_remarks, plan_table
 
+    sweeps = found_rates(root, plans)
     console = Console()
     console.print(headline, highlight=False, soft_wrap=True)
     for name, compiled in plans.items():
         kind = project.method[name].kind
         console.print()
         console.print(plan_table(compiled, title=name if name == kind else f"{name} ({kind})"))
-        for remark in plan_remarks(compiled):
+        for remark in [*plan_remarks(compiled), *sweeps[name]]:
             console.print(remark, highlight=False, soft_wrap=True)
 
 
@@ -84,6 +85,21 @@ def compiled_plans(
         settings, key = project.method[name], f"method.{name}"
         plans[name] = make_plan(model, settings, new_tensors=new_tensors, key=key)
     return _headline(project, type(model).__name__, remark), plans
+
+
+def found_rates(root: Path, plans: "Mapping[str, TuningPlan]") -> dict[str, list[str]]:
+    """Return what the last run's sweep of each method found, in a sentence or none."""
+    from tritune.sweep.result import Sweep
+
+    found: dict[str, list[str]] = {name: [] for name in plans}
+    for name, plan in plans.items():
+        path = root / f"sweeps/{name}/sweep.json"
+        if path.is_file():
+            sweep = Sweep.from_json(path.read_text(encoding="utf-8"))
+            if sweep.applied_to(plan) != plan:
+                peak = f"{sweep.applied_to(plan).peak_lr:.1e}"
+                found[name] = [f"in the last run trained at a peak of {peak}: {sweep.reason}"]
+    return found
 
 
 def _base(project: Project, root: Path) -> Path:

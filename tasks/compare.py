@@ -1,7 +1,7 @@
 """Stage `compare`: which method to ship, and why, as JSON, csv and one HTML page.
 
-Reads every listed training's metrics, evaluation, history and plan, the ingested data and the number of
-training tokens. Writes `results/comparison.json`, `results/comparison.csv` and `results/report.html`. The
+Reads every listed training's metrics, evaluation, history, plan and sweep, the ingested data and the number
+of training tokens. Writes `results/comparison.json`, `results/comparison.csv` and `results/report.html`. The
 choice sees validation scores only. Results of methods and seeds that are not listed are left alone.
 """
 
@@ -28,9 +28,11 @@ from tritune.evidence import ahead_of, weigh
 from tritune.metrics.catalogue import main_metric, metrics_of
 from tritune.metrics.sums import Parts
 from tritune.pipeline.context import StageContext
+from tritune.plan.tuning_plan import TuningPlan
 from tritune.report import ReportContent, render_report
 from tritune.settings.decide import CompareSettings
 from tritune.settings.train import TrainSettings
+from tritune.sweep.result import Sweep
 from tritune.task.contract import DECIDED, Floor, Shipped, task_module
 from tritune.tokens import TokensInfo, read_tokens_info
 
@@ -128,6 +130,13 @@ def run(ctx: StageContext) -> None:
             ],
         ),
     }
+    sweeps = {
+        name: Sweep.from_json(
+            _of_method(ctx, "sweeps", name, "sweep.json", stage="sweep").read_text(encoding="utf-8")
+        )
+        for name in names
+    }
+    content["rates"] = {name: read_rates(ctx, name, sweep) for name, sweep in sweeps.items()}
     made_with = _read_json(evaluation / "made_with.json")
     page = render_report(
         ReportContent(
@@ -146,6 +155,7 @@ def run(ctx: StageContext) -> None:
                 **made_with,
             },
             monitor=monitor,
+            sweeps=sweeps,
             changes={
                 name: [_read_json(_result(ctx, "evaluations", name, seed, "/changes.json")) for seed in seeds]
                 for name in names
@@ -187,10 +197,7 @@ def read_method(
     epochs: int,
 ) -> Method:
     """Return a method with the scores of every seed in `histories`, of trainings of at most `epochs`."""
-    plan_file = ctx.input("plans") / name / "plan.json"
-    if not plan_file.is_file():
-        raise InputError(f"{plan_file} is missing; make it with `dvc repro prepare@{name}`")
-    plan = _read_json(plan_file)
+    plan = _read_json(_of_method(ctx, "plans", name, "plan.json", stage="prepare"))
     trainings = []
     for seed, history in histories.items():
         scores = read_scores(
@@ -216,6 +223,17 @@ def read_method(
         parameters_total=plan["parameters_total"],
         trainings=trainings,
     )
+
+
+def read_rates(ctx: StageContext, name: str, sweep: Sweep) -> dict[str, Any]:
+    """Return the highest rate that a method was trained at, why, and what it took to find it."""
+    text = _of_method(ctx, "plans", name, "plan.json", stage="prepare").read_text(encoding="utf-8")
+    return {
+        "peak": sweep.applied_to(TuningPlan.from_json(text)).peak_lr,
+        "why": sweep.reason,
+        "sweep_steps": sweep.steps,
+        "training_steps": sweep.training_steps,
+    }
 
 
 def read_parts(
@@ -321,6 +339,13 @@ def _result(ctx: StageContext, folder: str, name: str, seed: int, ending: str) -
             f"{path} is missing: methods and seeds in params.yaml list {name} with seed {seed}; "
             f"make it with `dvc repro {stage}@{name}-{seed}`"
         )
+    return path
+
+
+def _of_method(ctx: StageContext, folder: str, name: str, file: str, *, stage: str) -> Path:
+    path = ctx.input(folder) / name / file
+    if not path.is_file():
+        raise InputError(f"{path} is missing; make it with `dvc repro {stage}@{name}`")
     return path
 
 

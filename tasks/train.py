@@ -1,8 +1,8 @@
 """Stage `train`: one training by a method's plan, from one seed.
 
-Reads `base`, `data/tokens`, the validation rows as ingested and `plans/METHOD`. Writes
-`checkpoints/METHOD-SEED`, which any program that knows transformers can load, and
-`histories/METHOD-SEED.parquet`. Keeps its state in scratch and goes on from there.
+Reads `base`, `data/tokens`, the validation rows as ingested, `plans/METHOD`, and `sweeps/METHOD`, which says
+how many times the plan's rates to take. Writes `checkpoints/METHOD-SEED`, which any program that knows
+transformers can load, and `histories/METHOD-SEED.parquet`. Keeps its state in scratch and goes on from there.
 """
 
 import json
@@ -26,8 +26,10 @@ from tritune.models.finetuned import mark
 from tritune.models.load import load_model
 from tritune.objectives.named import objective_named
 from tritune.pipeline.context import StageContext
+from tritune.plan.fits import check_plan_fits
 from tritune.plan.tuning_plan import TuningPlan
 from tritune.settings.train import ComputeSettings, TrainSettings
+from tritune.sweep.result import Sweep
 from tritune.task.contract import Split, task_module
 from tritune.tokens import MODEL_FILES, TokensInfo, read_tokens, read_tokens_info
 from tritune.training.batches import steps_per_epoch
@@ -91,6 +93,9 @@ def run_training(ctx: StageContext, settings: TrainSettings, compute: ComputeSet
         base, objective=info.objective, labels=info.labels, seed=seed, adapters=plan.adapters
     )
     check_plan_fits(model, plan, method=method)
+    sweep = Sweep.from_json((ctx.input(f"sweeps/{method}") / "sweep.json").read_text(encoding="utf-8"))
+    plan = sweep.applied_to(plan)
+    print(f"peak learning rate {plan.peak_lr:.2e}: {sweep.reason}", flush=True)
     # Decoders look for a text's last token by what the batches are padded with.
     model.config.pad_token_id = info.pad_token_id
     model.to(device)
@@ -192,24 +197,6 @@ def monitored(settings: TrainSettings, info: TokensInfo) -> str:
             f"this model; set it to auto or one of {', '.join(known)}"
         )
     return settings.monitor
-
-
-def check_plan_fits(model: PreTrainedModel, plan: TuningPlan, *, method: str) -> None:
-    """Make sure that the plan gives every tensor of this model exactly one group.
-
-    Raises:
-        InputError: it does not.
-    """
-    planned = sorted(name for group in plan.groups for name in group.tensors)
-    present = sorted(name for name, _ in model.named_parameters())
-    if planned != present:
-        different = sorted(set(planned) ^ set(present)) or [
-            name for name in set(planned) if planned.count(name) > 1
-        ]
-        raise InputError(
-            f"plans/{method}/plan.json is not a plan for the model in base: they differ in {different[0]!r} "
-            f"and {len(different) - 1} more tensors; run `dvc repro prepare@{method}` to make it anew"
-        )
 
 
 def drive(

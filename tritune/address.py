@@ -18,6 +18,7 @@ WRITTEN = (
     "data/tokens",
     "base",
     "plans",
+    "sweeps",
     "checkpoints",
     "histories",
     "evaluations",

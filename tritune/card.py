@@ -41,6 +41,7 @@ def model_card(comparison: Mapping[str, Any], words: CardText, *, architecture: 
     lower = [metric_title(name) for name in metrics if not METRICS[name].higher_is_better]
     floor = comparison["floor"]
     cut = data["counts"]["train"]
+    rates = comparison["rates"][chosen["method"]]
     share = 100 * method["parameters_trainable"] / method["parameters_total"]
     warnings = [f"- {plain(warning)}" for warning in comparison["warnings"]]
     lines = [
@@ -83,6 +84,7 @@ def model_card(comparison: Mapping[str, Any], words: CardText, *, architecture: 
         f"- Method: {plain(chosen['method'])} ({WORDS[method['kind']]}), seed {chosen['seed']}; "
         f"{method['parameters_trainable']:,} of {method['parameters_total']:,} parameters learnt "
         f"({share:.1f}%).",
+        f"- Highest peak learning rate: {rates['peak']:.1e}; {plain(rates['why'])}.",
         f"- Best of {shipped['epochs']} epochs: {shipped['best_epoch']}.",
         f"- Data: {rows['train']:,} training, {rows['validation']:,} validation and {rows['test']:,} "
         "test rows.",

@@ -11,6 +11,8 @@ from markupsafe import Markup
 from tritune.charts import Dot, Line, dot_chart, floor_fits, line_chart, wide_enough
 from tritune.heat import heats
 from tritune.metrics.catalogue import METRICS, metric_title
+from tritune.sweep.panel import panel
+from tritune.sweep.result import Sweep
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 LONGEST_TEXT = 400
@@ -44,6 +46,9 @@ class ReportContent:
 
     monitor: str
     """Metric that picked the best epoch."""
+
+    sweeps: Mapping[str, Sweep]
+    """Method -> what its sweep found."""
 
     changes: Mapping[str, Sequence[Mapping[str, Any]]]
     """Method -> content of changes.json for each seed, see `tritune.explanation.changes`."""
@@ -84,6 +89,7 @@ def render_report(content: ReportContent) -> str:
         floor_drawn=_floor_drawn(comparison),
         floors=[one for one in (comparison["floor"], comparison["baseline"]) if one is not None],
         curves=_curves(content),
+        sweeps=[panel(name, sweep) for name, sweep in content.sweeps.items() if sweep.trials or sweep.parts],
         heats=tables,
         left_out=left_out,
         parameters=[(name, _lines(value)) for name, value in content.parameters.items()],

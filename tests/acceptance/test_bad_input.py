@@ -18,7 +18,8 @@ from tritune.pipeline.guard import WORK
 from tritune.pipeline.locks import held
 
 HEADER = "text,label\n"
-OUTPUTS = ("data", "base", "plans", "checkpoints", "histories", "evaluations", "metrics", "results", "models")
+OUTPUTS = ("data", "base", "plans", "sweeps", "checkpoints", "histories", "evaluations", "metrics")
+OUTPUTS += ("results", "models")
 ROWS = "".join(f"word{i} {label} number{i},{label}\n" for i in range(12) for label in ("a", "b"))
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-OUTPUTS = ("data", "base", "plans", "checkpoints", "histories", "evaluations", "metrics", "results", "models")
+OUTPUTS = ("data", "base", "plans", "sweeps", "checkpoints", "histories", "evaluations", "metrics")
+OUTPUTS += ("results", "models")
 
 
 def start_anew(folder: Path) -> None:

@@ -15,8 +15,9 @@ import psutil
 import pytest
 from ruamel.yaml import YAML
 
-ADAPTIVE_STAGES = {"prepare@adaptive", "train@adaptive-13", "evaluate@adaptive-13", "compare", "select"}
-STAGES = 3 + 3 * 3 + 2  # fetch, ingest, tokenize; prepare, train, evaluate of three methods; compare, select
+ADAPTIVE_STAGES = {f"{stage}@adaptive" for stage in ("prepare", "sweep")}
+ADAPTIVE_STAGES |= {"train@adaptive-13", "evaluate@adaptive-13", "compare", "select"}
+STAGES = 3 + 4 * 3 + 2  # fetch, ingest, tokenize; prepare, sweep, train, evaluate of three; compare, select
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +117,7 @@ def test_a_method_s_parameter_makes_exactly_its_own_stages_stale(ran):
     before = (ran.folder / "params.yaml").read_text()
     ran.set_params(lambda params: params["method"]["adaptive"].update(decay=0.5))
     try:
-        assert stale_stages(ran) == {"prepare@adaptive"}
+        assert stale_stages(ran) == {"prepare@adaptive", "sweep@adaptive"}
     finally:
         (ran.folder / "params.yaml").write_text(before)
 
@@ -148,6 +149,7 @@ def test_deleted_outputs_come_back_from_the_cache_with_the_same_bytes(ran):
         "data",
         "base",
         "plans",
+        "sweeps",
         "checkpoints",
         "histories",
         "evaluations",
@@ -189,10 +191,14 @@ def test_the_stage_s_key_is_the_name_of_its_entry_in_dvc_s_run_cache(ran):
 
 
 def test_after_dvc_repro_the_flow_finds_every_stage_cached(ran):
-    ran.set_params(lambda params: params["method"]["adaptive"].update(decay=0.7))
+    ran.set_params(lambda params: params["method"]["adaptive"].update(decay=0.7, lr="sweep"))
     done = ran.run(sys.executable, "-m", "dvc", "repro", timeout=400)
     assert done.returncode == 0, done.stderr
     assert set(re.findall(r"Running stage '([^']+)'", done.stdout)) == ADAPTIVE_STAGES
+    found = json.loads((ran.folder / "sweeps/adaptive/sweep.json").read_text())
+    assert len(found["trials"]) >= 16
+    assert f"peak learning rate {found['factor'] * found['planned_lr']:.2e}: {found['reason']}" in done.stdout
+    assert "How the rates were found" in (ran.folder / "results/report.html").read_text()
     done = ran.tritune("run", "--report")
     assert done.returncode == 0, done.stdout + done.stderr
     states = dict(re.findall(r"(?m)^(\S+)  (\w+) ", done.stdout))

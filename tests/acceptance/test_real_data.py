@@ -21,7 +21,7 @@ from tests.stage_bodies import run_stages
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
 ROOT = Path(__file__).parents[2]
-STAGES = ["fetch", "ingest", "tokenize", "prepare", "train", "evaluate"]
+STAGES = ["fetch", "ingest", "tokenize", "prepare", "sweep", "train", "evaluate"]
 
 
 def scores_of_a_cut(

@@ -81,7 +81,7 @@ def trained(request, tmp_path_factory) -> Path:
         "train": {"epochs": 8, "batch_size": 16, "patience": 8, "monitor": "auto"},
         "compute": {"threads": 1},
     }
-    run_stages(folder, ["ingest", "tokenize", "prepare", "train", "evaluate"], params, method="full")
+    run_stages(folder, ["ingest", "tokenize", "prepare", "sweep", "train", "evaluate"], params, method="full")
     return folder
 
 

@@ -140,7 +140,9 @@ def params_read(stage: str) -> set[str]:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_reads_exactly_the_parameters_it_declares(stage):
-    declared = {p.replace("${key}", "*") for p in STAGES[stage].get("params", []) if isinstance(p, str)}
+    declared = {
+        re.sub(r"\$\{(key|item)\}", "*", p) for p in STAGES[stage].get("params", []) if isinstance(p, str)
+    }
     assert params_read(stage) == declared
 
 

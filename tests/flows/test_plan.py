@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 from flows.cli import main
 from tritune.models.base import locate_base, write_base
 from tritune.settings.model import ModelSettings
+from tritune.sweep.result import Sweep
 
 ROOT = Path(__file__).parents[2]
 
@@ -158,3 +159,16 @@ def test_the_packaged_minilm(project, capsys):
     assert partial["layer.0"][2] == "1,774,464"
     assert [row[2] for row in rows if row[0] == "total"] == ["22,713,986"] * 2
     assert [row[4] for row in rows if row[0] == "embeddings" and len(row) == 6] == ["6"]
+
+
+def test_a_swept_method_says_around_what_and_what_the_last_run_found(project, tiny_base, capsys):
+    write(project, str(tiny_base), full={"kind": "full", "lr": "sweep"})
+    assert main(["plan", "--method", "full"]) == 0
+    out = capsys.readouterr().out
+    assert "lr: sweep tries rates around 5.0e-04, which is derived from width 32, 3 of 3 layers" in out
+    assert "in the last run" not in out
+    (project / "sweeps/full").mkdir(parents=True)
+    found = Sweep(reason="the sweep took it", factor=2.0)
+    (project / "sweeps/full/sweep.json").write_text(found.to_json())
+    assert main(["plan", "--method", "full"]) == 0
+    assert "in the last run trained at a peak of 1.0e-03: the sweep took it" in capsys.readouterr().out

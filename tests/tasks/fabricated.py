@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 from tasks.evaluate import write_csv
 from tritune.metrics.classification import classification_metrics, softmax
 from tritune.pipeline.context import StageContext
+from tritune.plan.tuning_plan import Group, Phase, TuningPlan
+from tritune.sweep.result import Sweep
 from tritune.task.text_classification.score import (
     calibration_rows,
     per_class_rows,
@@ -26,6 +28,7 @@ INPUTS = (
     "evaluations",
     "histories",
     "plans",
+    "sweeps",
     "data/ingested",
     "data/tokens/tokens.json",
 )
@@ -70,13 +73,22 @@ def fabricate(
     write_baseline(folder / "baseline", classes=chosen, logits={s: words[s] for s in ("validation", "test")})
     for method, ability in skill.items():
         trainable = 4_000_000 if method == "partial" else 22_700_000
-        plan = {
-            "kind": method,
-            "parameters_total": 22_700_000,
-            "parameters_trainable": trainable,
-            "phases": [{"start": 0.0, "groups": [], "compute_per_token": COMPUTE.get(method, 5e6)}],
-        }
-        write(folder / f"plans/{method}/plan.json", plan)
+        plan = TuningPlan(
+            architecture="BertForSequenceClassification",
+            kind=method,
+            groups=(Group("head", ("classifier.weight",), trainable, 5e-4, True, None, 1.0),),
+            phases=(Phase(0.0, ("head",), COMPUTE.get(method, 5e6)),),
+            new_tensors=("classifier.weight",),
+            layers=6,
+            tensors_total=1,
+            parameters_total=22_700_000,
+            parameters_trainable=trainable,
+            trained_compute_per_token=COMPUTE.get(method, 5e6),
+            notes=(),
+        )
+        (folder / f"plans/{method}").mkdir(parents=True)
+        (folder / f"plans/{method}/plan.json").write_text(plan.to_json())
+        write_sweep(folder, method, Sweep(reason="the rates of the plan"))
         for seed in seeds:
             training = f"{method}-{seed}"
             logits = {
@@ -87,6 +99,11 @@ def fabricate(
             write_evaluation(folder, training, labels=labels, classes=chosen, logits=logits)
             write(folder / f"evaluations/{training}/changes.json", changes_of(method, seed=seed))
             write_history(folder / f"histories/{training}.parquet", epochs=epochs, ability=ability, draw=draw)
+
+
+def write_sweep(folder: Path, method: str, sweep: Sweep) -> None:
+    (folder / f"sweeps/{method}").mkdir(parents=True, exist_ok=True)
+    (folder / f"sweeps/{method}/sweep.json").write_text(sweep.to_json())
 
 
 def write_ingested(folder: Path, *, labels: Sequence[str], classes: Mapping[str, np.ndarray]) -> None:

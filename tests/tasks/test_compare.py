@@ -14,6 +14,8 @@ import pytest
 
 from tasks.compare import run
 from tritune.errors import InputError
+from tritune.sweep.halving import Trial
+from tritune.sweep.result import GradientNorm, Round, Sweep
 
 SPEC = importlib.util.spec_from_file_location("fabricated", Path(__file__).with_name("fabricated.py"))
 fabricated = importlib.util.module_from_spec(SPEC)
@@ -83,6 +85,41 @@ def test_changed_test_scores_change_no_choice():
     assert (after["chosen"], after["reason"]) == (before["chosen"], before["reason"])
 
 
+def test_the_page_shows_how_a_rate_was_found(project):
+    _, page = compare()
+    assert "How the rates were found" not in page
+    losses = {-1: 0.5, 0: 0.4, 1: 0.6}
+    trials = [
+        Trial(number, octave, seed, loss + 0.01 * seed - 0.1 * number)
+        for number in (0, 1)
+        for octave, loss in losses.items()
+        for seed in (1, 2)
+    ]
+    found = Sweep(
+        reason="the sweep took 4.4e-04 <by> its losses",
+        factor=0.9,
+        planned_lr=5e-4,
+        seeds=(1, 2),
+        rounds=(Round(1 / 8, 1, 5, 3), Round(1 / 3, 1, 13, 1)),
+        trials=[*trials, Trial(1, 2, 1, None), Trial(1, 2, 2, 9.0)],
+        training_steps=40,
+        steps=130,
+        gradient_norms=[GradientNorm("layer.0", 0.25, 2.0, 0.5, 1.25)],
+    )
+    fabricated.write_sweep(project, "full", found)
+    content, page = compare()
+    assert content["rates"]["full"]["peak"] == pytest.approx(4.5e-4)
+    assert content["rates"]["full"]["why"] == "the sweep took 4.4e-04 <by> its losses"
+    assert content["rates"]["partial"]["peak"] == 5e-4
+    assert "full: the sweep took 4.4e-04 &lt;by&gt; its losses." in page
+    assert "took 3.2 times the steps of one training" in page
+    assert "<title>full: validation loss by learning rate</title>" in page
+    assert "5 steps, 3 rates" in page
+    assert "13 steps, 4 rates" in page
+    row = page.split('<th scope="row">layer.0</th>')[1].split("</tr>")[0]
+    assert re.findall(r">([^<]+)</td>", row) == ["0.25", "2", "0.50", "1.25"]
+
+
 @pytest.mark.usefixtures("project")
 def test_the_csv_has_a_row_per_method():
     compare()
@@ -121,6 +158,10 @@ def test_what_is_not_listed_is_ignored_and_left_alone():
         (
             "plans/full/plan.json",
             "plans/full/plan.json is missing; make it with `dvc repro prepare@full`",
+        ),
+        (
+            "sweeps/full/sweep.json",
+            "sweeps/full/sweep.json is missing; make it with `dvc repro sweep@full`",
         ),
     ],
 )

@@ -8,112 +8,42 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from tasks import tokenize, train
+from tasks import train
+from tests.tasks.training_folder import LABELS, context, fill, write_plan, write_sweep
 from tritune.errors import InputError
-from tritune.models.load import empty_model, load_model
+from tritune.models.load import empty_model
 from tritune.objectives import single_label
 from tritune.pipeline.context import StageContext
 from tritune.plan.make import make_plan
-from tritune.plan.tuning_plan import Group, Phase, TuningPlan
+from tritune.plan.tuning_plan import TuningPlan
 from tritune.settings.method import LoraSettings
+from tritune.sweep.result import Sweep
 from tritune.training.progress import EpochProgress, parse_progress
 
 ROOT = Path(__file__).parents[2]
-LABELS = ["garden", "kitchen", "travel"]
-TRAIN = {"epochs": 3, "batch_size": 8, "patience": 3}
-COMPUTE = {"threads": 1, "precision": "fp32", "device": "cpu"}
 
 
 @pytest.fixture
 def project(tmp_path: Path, tiny_base: Path, topic_rows, monkeypatch) -> Path:
     """A folder with base, tokens and a plan that freezes the embeddings, as the stages before leave them."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "base").symlink_to(tiny_base)
-    ingested = tmp_path / "data" / "ingested"
-    ingested.mkdir(parents=True)
-    for split, rows in {
-        "train": topic_rows[:100],
-        "validation": topic_rows[100:130],
-        "test": topic_rows[130:],
-    }.items():
-        ids = [f"{split}.csv:{i + 1}" for i in range(len(rows))]
-        texts, labels = zip(*rows, strict=True)
-        table = pa.table({"id": ids, "text": list(texts), "label": list(labels)})
-        pq.write_table(table, ingested / f"{split}.parquet")
-    (ingested / "labels.json").write_text(json.dumps(LABELS))
-    ctx = context(
-        tmp_path / "scratch-tokenize", "tokenize", ["data/ingested", "base"], ["data/tokens"], max_length=16
-    )
-    tokenize.run(ctx)
-    (tmp_path / "scratch-tokenize/outputs/data/tokens").rename(tmp_path / "data/tokens")
-    write_plan(tmp_path)
+    fill(tmp_path, tiny_base, topic_rows)
     return tmp_path
-
-
-def context(scratch: Path, stage: str, inputs: list[str], outputs: list[str], **params) -> StageContext:
-    return StageContext(
-        stage=stage,
-        item={"method": "m", "seed": "13"},
-        params={
-            "task": "text_classification",
-            "tokenize": {"max_length": params.get("max_length", 16)},
-            "train": {**TRAIN, **params.get("train", {})},
-            "compute": {**COMPUTE, **params.get("compute", {})},
-        },
-        inputs={path: Path(path) for path in inputs},
-        outputs=tuple(outputs),
-        scratch=scratch,
-    )
 
 
 def training_context(project: Path, scratch: str = "scratch", **params) -> StageContext:
     return context(
         project / scratch,
         "train@m-13",
-        ["base", "data/ingested/validation.parquet", "data/tokens", "plans/m"],
+        ["base", "data/ingested/validation.parquet", "data/tokens", "plans/m", "sweeps/m"],
         ["checkpoints/m-13", "histories/m-13.parquet"],
         **params,
     )
-
-
-def write_plan(
-    project: Path, *, lr: float = 5e-3, leave_out: str = "", embeddings_learn: bool = False
-) -> None:
-    model, new = load_model(project / "base", objective="single_label", labels=LABELS, seed=13)
-    groups = []
-    for name, part in (("embeddings", True), ("body", False)):
-        for decays in (True, False):
-            tensors = [
-                tensor
-                for tensor, p in model.named_parameters()
-                if (".embeddings." in tensor) == part and (p.ndim > 1) == decays and tensor != leave_out
-            ]
-            groups.append(
-                Group(
-                    name, tuple(tensors), 1, lr if embeddings_learn or not part else None, decays, None, 0.0
-                )
-            )
-    plan = TuningPlan(
-        architecture=type(model).__name__,
-        kind="partial",
-        groups=tuple(groups),
-        phases=(Phase(0.0, ("embeddings", "body") if embeddings_learn else ("body",)),),
-        new_tensors=tuple(new),
-        layers=3,
-        tensors_total=1,
-        parameters_total=1,
-        parameters_trainable=123,
-        trained_compute_per_token=1.0,
-        notes=(),
-    )
-    (project / "plans/m").mkdir(parents=True, exist_ok=True)
-    (project / "plans/m/plan.json").write_text(plan.to_json())
 
 
 def outputs(project: Path, scratch: str = "scratch") -> Path:
@@ -193,6 +123,16 @@ def test_the_history_has_a_row_an_epoch_and_one_best(project):
     assert best.index(True) == scores.index(max(scores))
     assert str(table.schema.field("epoch").type) == "int32"
     assert str(table.schema.field("train_loss").type) == "double"
+
+
+def test_it_trains_at_the_rates_that_the_sweep_found(project, capsys):
+    write_plan(project, lr=5e-3)
+    train.run(training_context(project, "planned"))
+    write_plan(project, lr=2.5e-3)
+    write_sweep(project, Sweep(reason="twice is better", factor=2.0))
+    train.run(training_context(project, "swept"))
+    assert "peak learning rate 5.00e-03: twice is better" in capsys.readouterr().out
+    assert hashes(outputs(project, "swept")) == hashes(outputs(project, "planned"))
 
 
 def test_two_runs_give_the_same_bytes(project):
@@ -307,7 +247,7 @@ ctx = StageContext(
     stage="train@m-13", item={"method": "m", "seed": "13"},
     params={"task": "text_classification", "train": {"epochs": 12, "batch_size": 8, "patience": 12},
             "compute": {"threads": 1, "device": "cpu"}},
-    inputs={name: Path(name) for name in ("base", *DATA, "plans/m")},
+    inputs={name: Path(name) for name in ("base", *DATA, "plans/m", "sweeps/m")},
     outputs=("checkpoints/m-13", "histories/m-13.parquet"), scratch=Path(sys.argv[1]),
 )
 train.run(ctx)

@@ -24,6 +24,7 @@ def card(*, labels: list[str], warnings: list[str] | None = None, kind: str = "f
     content = comparison_content(methods, choose(methods, settings, known), settings, evidence)
     content["baseline"] = {"name": "counted <words>", "test": {"macro_f1": 0.25}}
     content |= {
+        "rates": {"mine": {"peak": 2.5e-4, "why": "the sweep found it"}},
         "task": "text_classification",
         "objective": "single_label",
         "labels": labels,
@@ -42,6 +43,7 @@ def test_every_kind_of_method_has_words(kind):
     (name,) = get_args(kind)
     said = card(labels=["a", "b"], kind=name)
     assert f"- Method: mine ({WORDS[name]}), seed 1; 10 of 20 parameters learnt (50.0%)." in said
+    assert "- Highest peak learning rate: 2.5e-04; the sweep found it." in said
 
 
 def test_labels_of_any_kind_survive_the_front_matter_and_the_text():

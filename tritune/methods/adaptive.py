@@ -4,7 +4,8 @@ Source: Howard & Ruder 2018 (ULMFiT), https://arxiv.org/abs/1801.06146, who divi
 going down, and Sun et al. 2019, https://arxiv.org/abs/1905.05583, section 5.3.3, who multiply by 0.95.
 Where we differ from Sun et al.'s code: the embeddings take part, one below the lowest layer.
 
-The exponent of `decay` is a part's depth: see `tritune.plan.depth`.
+The exponent of `decay` is a part's depth: see `tritune.plan.depth`. For rates by the gradient's norm see
+`tritune.sweep.gradient_norm`.
 """
 
 from collections.abc import Collection
@@ -37,6 +38,9 @@ def rates(
     """
     if settings.decay is not None:
         return _decaying(anatomy, settings.decay)
+    if settings.rates == "gradient_norm":
+        # The stage `sweep` measures by how much each part differs: a plan knows shapes, but no weights.
+        return {name: Rate() for name in anatomy.order}
     if settings.rates is not None:
         return _by_pattern(anatomy, settings.rates, key=key)
     if not any(part.role == "head" for part in anatomy.parts):

@@ -19,6 +19,7 @@ from tritune.settings.method import (
     NormsAndBiasesSettings,
     PartialSettings,
     ProbeThenFullSettings,
+    by_gradient_norm,
 )
 
 
@@ -43,7 +44,7 @@ def compile_plan(
 
     Raises:
         InputError: The plan trains nothing, freezes a tensor that is not pretrained, or has no use for
-            `head_lr`.
+            `head_lr` or for a sweep.
         ValueError: `rates` does not have exactly the model's tensors, or nothing learns at the first step.
     """
     if set(rates) != set(anatomy.order):
@@ -74,7 +75,8 @@ def compile_plan(
     total = sum(compute.values())
     groups, begins = [], {}
     for part in anatomy.parts:
-        for number, ((rate, decays, start), tensors) in enumerate(_alike(part, rates, final).items()):
+        alike = _alike(part, rates, final, settings)
+        for number, ((rate, decays, start, fixed), tensors) in enumerate(alike.items()):
             group = Group(
                 name=part.name if number == 0 else f"{part.name}/{number}",
                 tensors=tuple(tensor.name for tensor in tensors),
@@ -83,6 +85,7 @@ def compile_plan(
                 weight_decay=decays,
                 exponent=rates[tensors[0].name].exponent,
                 share_of_compute=sum(compute[tensor.name] for tensor in tensors) / total if total else 0.0,
+                fixed=fixed,
             )
             groups.append(group)
             if rate is not None:
@@ -112,13 +115,19 @@ def _learns(rate: Rate, start: float) -> bool:
 
 
 def _alike(
-    part: Part, rates: Mapping[str, Rate], final: Mapping[str, float | None]
-) -> dict[tuple[float | None, bool, float], list[Tensor]]:
-    """Return a part's tensors by rate, by whether they decay and by when they begin, in the part's order."""
-    found: dict[tuple[float | None, bool, float], list[Tensor]] = {}
+    part: Part, rates: Mapping[str, Rate], final: Mapping[str, float | None], settings: MethodSettings
+) -> dict[tuple[float | None, bool, float, bool], list[Tensor]]:
+    """Return a part's tensors, in its order, by what makes a group of them.
+
+    That is their rate, whether they decay, when they begin, and whether the rate was given for them.
+    """
+    found: dict[tuple[float | None, bool, float, bool], list[Tensor]] = {}
+    given = part.role == "head" and settings.head_lr is not None
     for tensor in part.tensors:
-        rate = final[tensor.name]
-        key = rate, tensor.decays and rate is not None, 0.0 if rate is None else rates[tensor.name].start
+        rate, said = final[tensor.name], rates[tensor.name]
+        learns = rate is not None
+        fixed = learns and (said.absolute is not None or given)
+        key = rate, tensor.decays and learns, said.start if learns else 0.0, fixed
         found.setdefault(key, []).append(tensor)
     return found
 
@@ -145,12 +154,24 @@ def _refuse_useless(
             f"{key}.head_lr: has no effect, since the {anatomy.architecture} has no head of its own: its "
             f"output layer shares the matrix of the embeddings (got {settings.head_lr:g}); leave it out"
         )
-    head = [rates[tensor.name] for part in anatomy.parts if part.role == "head" for tensor in part.tensors]
+    head = [rates[tensor.name] for tensor in _head(anatomy)]
     if settings.head_lr is not None and all(rate.frozen or rate.absolute is not None for rate in head):
         raise InputError(
             f"{key}.head_lr: has no effect, since every tensor of the head is frozen or has a rate of its "
             f"own (got {settings.head_lr:g}); leave it out"
         )
+    given = set() if settings.head_lr is None else {t.name for t in _head(anatomy)}
+    if settings.lr == "sweep" and all(
+        rate.frozen or rate.absolute is not None or name in given for name, rate in rates.items()
+    ):
+        raise InputError(
+            f"{key}.lr: sweep has nothing to find, since every tensor that learns has a rate of its own; "
+            "leave lr out, or one of the other rates"
+        )
+
+
+def _head(anatomy: Anatomy) -> list[Tensor]:
+    return [tensor for part in anatomy.parts if part.role == "head" for tensor in part.tensors]
 
 
 def _most_layers(anatomy: Anatomy, settings: MethodSettings, new_tensors: Collection[str]) -> str:
@@ -175,7 +196,7 @@ def _resolve(
     """Return the method's rate, the head's if it has its own, and in words where they come from."""
     notes = []
     head_lr = settings.head_lr
-    if settings.lr == "auto":
+    if isinstance(settings.lr, str):
         layers = sum(layer.runs for layer in anatomy.layers)
         learning = sum(
             layer.runs for layer in anatomy.layers if not all(rates[t.name].frozen for t in layer.tensors)
@@ -196,7 +217,10 @@ def _resolve(
         if decay is not None:
             lr = top_rate(lr, decay=decay, layers=len(anatomy.layers))
             reason += f", decay {decay:g}"
-        notes.append(f"lr: auto gave {lr:.1e} from {reason}; set lr to choose your own")
+        if settings.lr == "sweep":
+            notes.append(f"lr: sweep tries rates around {lr:.1e}, which is derived from {reason}")
+        else:
+            notes.append(f"lr: auto gave {lr:.1e} from {reason}; set lr to choose your own")
         if isinstance(settings, ProbeThenFullSettings) and head_lr is None and new_head:
             head_lr = rate_of(layers_learning=0)
             notes.append(
@@ -209,6 +233,10 @@ def _resolve(
         notes.append(
             "train_last_tensors counts tensors in the order of model.parameters(), weights and biases one by "
             "one; to freeze whole layers use freeze_layers"
+        )
+    if by_gradient_norm(settings):
+        notes.append(
+            "rates: gradient_norm: the stage sweep measures how much faster or more slowly each part learns"
         )
     exponents = {rate.exponent for rate in rates.values() if rate.exponent is not None}
     if exponents:

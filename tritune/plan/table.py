@@ -22,7 +22,7 @@ def plan_table(plan: TuningPlan, *, title: str) -> Table:
     table.add_column("compute", "100.0%", justify="right")
 
     def row_key(group: Group) -> tuple[str, float | None, float]:
-        return group.name.partition("/")[0], group.lr, plan.begins(group.name)
+        return group.part, group.lr, plan.begins(group.name)
 
     ordered = sorted(plan.groups, key=lambda group: _place(plan, group))
     for (name, lr, _), found in groupby(ordered, key=row_key):
@@ -67,6 +67,6 @@ def _phases(plan: TuningPlan) -> list[str]:
 
 def _place(plan: TuningPlan, group: Group) -> tuple[int, bool, float, float]:
     """Sort by part, frozen first, then by rate and start, so that equals of a part stand together."""
-    parts = list(dict.fromkeys(g.name.partition("/")[0] for g in plan.groups))
+    parts = list(dict.fromkeys(g.part for g in plan.groups))
     begins = plan.begins(group.name)
-    return parts.index(group.name.partition("/")[0]), group.lr is not None, group.lr or 0.0, begins
+    return parts.index(group.part), group.lr is not None, group.lr or 0.0, begins

@@ -28,6 +28,14 @@ class Group:
     share_of_compute: float
     """Of the plan's trained compute, over all phases, in [0, 1]."""
 
+    fixed: bool = False
+    """The rate was given in params.yaml as a number of its own: a sweep of the method's rate leaves it."""
+
+    @property
+    def part(self) -> str:
+        """The part of the model that it belongs to."""
+        return self.name.partition("/")[0]
+
 
 @dataclass(frozen=True)
 class Phase:
@@ -90,6 +98,11 @@ class TuningPlan:
     def begins(self, group: str) -> float:
         """Return the share of all steps at which a group begins to learn; 0 for one that never does."""
         return next((phase.start for phase in self.phases if group in phase.groups), 0.0)
+
+    @property
+    def peak_lr(self) -> float:
+        """The highest rate of any group."""
+        return max(group.lr for group in self.groups if group.lr is not None)
 
     @property
     def phase_lengths(self) -> tuple[float, ...]:

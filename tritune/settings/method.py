@@ -7,7 +7,9 @@ from pydantic import Field, model_validator
 from tritune.settings.section import Section
 
 Rate = Annotated[float, Field(gt=0, le=1)]
-RateOrAuto = Rate | Literal["auto"]
+RateOrWord = Rate | Literal["auto", "sweep"]
+"""auto: derived from the model. sweep: the best of several around that, found by short trainings."""
+
 Pattern = Annotated[str, Field(min_length=1)]
 
 
@@ -15,7 +17,7 @@ class FullSettings(Section):
     """All parameters learn."""
 
     kind: Literal["full"]
-    lr: RateOrAuto = "auto"
+    lr: RateOrWord = "auto"
     """Peak learning rate. auto: from the model's width and whether its head is new."""
 
     head_lr: Rate | None = None
@@ -26,7 +28,7 @@ class PartialSettings(Section):
     """Some parameters are frozen. In exactly one way it is said which."""
 
     kind: Literal["partial"]
-    lr: RateOrAuto = "auto"
+    lr: RateOrWord = "auto"
     head_lr: Rate | None = None
     freeze_layers: Annotated[int, Field(ge=0)] | None = None
     """Number of lowest layers; the embeddings are frozen with them. 0 freezes nothing."""
@@ -54,7 +56,7 @@ class AdaptiveSettings(Section):
     """Parts learn at different rates, given in exactly one way."""
 
     kind: Literal["adaptive"]
-    lr: RateOrAuto = "auto"
+    lr: RateOrWord = "auto"
     """Of the top layer; what `decay` and the other keys leave out learns at this rate."""
 
     head_lr: Rate | None = None
@@ -64,8 +66,9 @@ class AdaptiveSettings(Section):
     body_lr: Rate | None = None
     """Two groups: everything below the head learns at this rate, the head at `head_lr` or `lr`."""
 
-    rates: Annotated[dict[Pattern, Rate], Field(min_length=1)] | None = None
-    """Shell pattern of tensor names -> learning rate."""
+    rates: Annotated[dict[Pattern, Rate], Field(min_length=1)] | Literal["gradient_norm"] | None = None
+    """Shell pattern of tensor names -> learning rate. gradient_norm: each layer's rate is in proportion to
+    the norm of its gradient beside that of its weights, as the stage `sweep` measures them at the start."""
 
     @model_validator(mode="after")
     def _one_way(self) -> "AdaptiveSettings":
@@ -80,7 +83,7 @@ class ProbeThenFullSettings(Section):
     """The head learns alone at first, then everything."""
 
     kind: Literal["probe_then_full"]
-    lr: RateOrAuto = "auto"
+    lr: RateOrWord = "auto"
     head_lr: Rate | None = None
     """None: as `lr`; with `lr: auto` as for a head on a frozen body, alone as it is at first."""
 
@@ -92,7 +95,7 @@ class GradualSettings(Section):
     """One layer more at a time learns, from the top down."""
 
     kind: Literal["gradual"]
-    lr: RateOrAuto = "auto"
+    lr: RateOrWord = "auto"
     """Of the top layer."""
 
     head_lr: Rate | None = None
@@ -107,7 +110,7 @@ class NormsAndBiasesSettings(Section):
     """Norms, biases and what is new learn."""
 
     kind: Literal["norms_and_biases"]
-    lr: RateOrAuto = "auto"
+    lr: RateOrWord = "auto"
     head_lr: Rate | None = None
 
 
@@ -115,7 +118,7 @@ class LoraSettings(Section):
     """Low-rank adapters and what is new learn."""
 
     kind: Literal["lora"]
-    lr: RateOrAuto = "auto"
+    lr: RateOrWord = "auto"
     head_lr: Rate | None = None
     rank: Annotated[int, Field(ge=1)] = 8
     alpha: Annotated[float, Field(gt=0)] = 16.0
@@ -139,3 +142,13 @@ MethodSettings = Annotated[
     | LoraSettings,
     Field(discriminator="kind"),
 ]
+
+
+def needs_sweep(settings: MethodSettings) -> bool:
+    """Return whether the stage `sweep` has to find out something before the method's trainings begin."""
+    return settings.lr == "sweep" or by_gradient_norm(settings)
+
+
+def by_gradient_norm(settings: MethodSettings) -> bool:
+    """Return whether each layer's rate follows from its gradient at the start."""
+    return isinstance(settings, AdaptiveSettings) and settings.rates == "gradient_norm"

@@ -69,7 +69,7 @@ def test_the_shipped_params_are_valid_and_name_the_three_kinds():
             "method",
             "full",
             {"kind": "full", "lr": "fast"},
-            "method.full.lr: must be a number or auto (got 'fast')",
+            "method.full.lr: must be a number or auto or sweep (got 'fast')",
         ),
         (
             "method",

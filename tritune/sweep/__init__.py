@@ -1,0 +1,1 @@
+"""The sweep of a method's learning rate: which of several rates to train with."""
