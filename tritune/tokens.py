@@ -12,7 +12,7 @@ model: an example, or a window of an example that is too long. Columns:
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +163,34 @@ def read_column(path: Path, name: str) -> np.ndarray:
     if pa.types.is_list(table.schema.field(name).type):
         return _flat(table, name, table.schema.field(name).type.value_type.to_pandas_dtype())[0]
     return _scalars(table, name)
+
+
+def rows_of(table: TokenTable, rows: np.ndarray) -> TokenTable:
+    """Return the given rows as a table of their own."""
+
+    def part(values: np.ndarray | None, offsets: np.ndarray) -> np.ndarray | None:
+        if values is None:
+            return None
+        return np.concatenate([values[:0], *(values[offsets[row] : offsets[row + 1]] for row in rows)])
+
+    def ends(offsets: np.ndarray) -> np.ndarray:
+        return np.concatenate([[0], np.cumsum(np.diff(offsets)[rows])]).astype(np.int64)
+
+    tokens = part(table.tokens, table.offsets)
+    assert tokens is not None
+    listed = table.label_offsets
+    labels = table.labels[rows] if listed is None else part(table.labels, listed)
+    assert labels is not None
+    return replace(
+        table,
+        row_ids=table.row_ids.take(rows),
+        tokens=tokens,
+        offsets=ends(table.offsets),
+        labels=labels,
+        label_offsets=None if listed is None else ends(listed),
+        token_types=part(table.token_types, table.offsets),
+        prefix_output=None if table.prefix_output is None else part(table.prefix_output, table.offsets),
+    )
 
 
 def read_tokens_info(folder: Path) -> TokensInfo:

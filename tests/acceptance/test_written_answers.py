@@ -105,7 +105,7 @@ def trained(request, tmp_path_factory) -> Path:
         stage("tokenize", ["data/ingested", "base"], ["data/tokens"], {**task, **tokens})
         method = {"method.full": {"kind": "full", "lr": 5e-3}}
         stage("prepare", ["base", "data/tokens"], ["plans/full"], {**task, **method})
-        inputs = ["base", "data/tokens", "plans/full", "data/ingested/validation.parquet"]
+        inputs = ["base", "data/tokens", "plans/full", "data/ingested"]
         outputs = ["checkpoints/full-13", "histories/full-13.parquet"]
         stage("train", inputs, outputs, {**task, **train, **compute})
         inputs = [

@@ -24,7 +24,7 @@ from tritune.objectives.objective import Objective
 from tritune.objectives.selected_logits import places_at_once
 from tritune.plan.tuning_plan import Phase, TuningPlan
 from tritune.settings.train import TrainSettings
-from tritune.tokens import TokenTable
+from tritune.tokens import TokenTable, rows_of
 from tritune.training.batches import epoch_batches, pieces
 from tritune.training.embedding_rows import cut_embedding
 from tritune.training.loop import train
@@ -33,6 +33,7 @@ from tritune.training.prefix_memo import Precision, memo_bytes
 from tritune.training.reduced import leave_out_padding, start_above
 from tritune.training.state import TrainingState
 from tritune.training.stored_prefix import frozen_depth
+from tritune.training.train_slice import slice_rows
 
 TIMED_STEPS = 8
 TIMED_ROWS = 256
@@ -75,9 +76,10 @@ def estimate_training(
     """
     batches = epoch_batches(training.rows, batch_size=settings.batch_size, seed=0, epoch=0)
     chosen = np.random.RandomState(0).permutation(len(batches))[:TIMED_STEPS]
-    timed = _rows_of(training, np.concatenate([batches[step] for step in chosen]))
-    asked = _rows_of(validation, np.random.RandomState(0).permutation(validation.rows)[:TIMED_ROWS])
-    evaluated = len(asked.tokens) / max(1, len(validation.tokens))
+    timed = rows_of(training, np.concatenate([batches[step] for step in chosen]))
+    asked = rows_of(validation, np.random.RandomState(0).permutation(validation.rows)[:TIMED_ROWS])
+    watched = int(training.lengths[slice_rows(training, validation)].sum())
+    evaluated = len(asked.tokens) / max(1, len(validation.tokens) + watched)
 
     size = sum(
         memo_bytes(table, width=model.config.get_text_config().hidden_size, precision=precision)
@@ -115,7 +117,7 @@ def estimate_training(
                 state,
                 replace(plan, phases=(replace(phase, start=0.0),)),
                 rows,
-                _rows_of(asked, np.arange(1)),
+                rows_of(asked, np.arange(1)),
                 objective=objective,
                 settings=once,
                 monitor=NEGATIVE_LOG_LIKELIHOOD,
@@ -133,7 +135,7 @@ def estimate_training(
         # The first of them makes the optimizer's state; the most memory is in use when it is there already.
         for step in (heaviest, *sorted({heaviest, largest})):
             rows = batches[step]
-            seconds_of(_rows_of(training, rows), batch_size=len(rows), phase=plan.phases[-1])
+            seconds_of(rows_of(training, rows), batch_size=len(rows), phase=plan.phases[-1])
         ends = (plan.phases[0], plan.phases[-1]) if len(plan.phases) > 1 else plan.phases
         steps = [seconds_of(timed, batch_size=settings.batch_size, phase=phase) for phase in ends]
         sub_batches = epoch_batches(timed.rows, batch_size=settings.batch_size, seed=0, epoch=0)
@@ -204,31 +206,3 @@ def _piece_sizes(
     for rows in batches:
         cut = pieces(rows, lengths[rows], terms=items[rows], most_terms=most_terms, packed=table.packed)
         yield [len(piece) * int(lengths[piece].max()) for piece in cut]
-
-
-def _rows_of(table: TokenTable, rows: np.ndarray) -> TokenTable:
-    """Return the given rows as a table of their own."""
-
-    def part(values: np.ndarray | None, offsets: np.ndarray) -> np.ndarray | None:
-        if values is None:
-            return None
-        return np.concatenate([values[:0], *(values[offsets[row] : offsets[row + 1]] for row in rows)])
-
-    def ends(offsets: np.ndarray) -> np.ndarray:
-        return np.concatenate([[0], np.cumsum(np.diff(offsets)[rows])]).astype(np.int64)
-
-    tokens = part(table.tokens, table.offsets)
-    assert tokens is not None
-    listed = table.label_offsets
-    labels = table.labels[rows] if listed is None else part(table.labels, listed)
-    assert labels is not None
-    return replace(
-        table,
-        row_ids=table.row_ids.take(rows),
-        tokens=tokens,
-        offsets=ends(table.offsets),
-        labels=labels,
-        label_offsets=None if listed is None else ends(listed),
-        token_types=part(table.token_types, table.offsets),
-        prefix_output=None if table.prefix_output is None else part(table.prefix_output, table.offsets),
-    )

@@ -8,9 +8,9 @@ import pytest
 from tritune.objectives.named import objective_named
 from tritune.plan.tuning_plan import Phase
 from tritune.settings.train import TrainSettings
+from tritune.tokens import rows_of
 from tritune.training import estimate
 from tritune.training.estimate import (
-    _rows_of,
     estimate_training,
     largest_pieces,
     mean_over_phases,
@@ -153,7 +153,7 @@ def test_rows_are_taken_whole(kit, rows):
         token_types=(table.tokens % 2).astype(np.int8),
     )
     for given in (table, listed):
-        found = _rows_of(given, np.array(rows))
+        found = rows_of(given, np.array(rows))
         assert found.rows == len(rows)
         for place, row in enumerate(rows):
             assert np.array_equal(found.row(place), given.row(row))
