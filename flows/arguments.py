@@ -84,6 +84,13 @@ def parser_of(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
             help="a name from params.yaml; repeat for several (default: all)",
         )
 
+    remedy = add(
+        "remedy",
+        "rank what to try against a method's overfitting, as entries for params.yaml",
+        "  tritune remedy full",
+    )
+    remedy.add_argument("name", metavar="METHOD", help="a name from params.yaml")
+
     add(
         "status",
         "show which stages are up to date, and why the others are not",

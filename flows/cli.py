@@ -107,6 +107,13 @@ def _estimate(given: argparse.Namespace) -> None:
     estimate(given.method or None)
 
 
+def _remedy(given: argparse.Namespace) -> None:
+    _enter_project()
+    from flows.remedy import remedy
+
+    remedy(given.name)
+
+
 def _status(_: argparse.Namespace) -> None:
     _enter_project()
     from flows.status import status
@@ -243,6 +250,7 @@ COMMANDS: Mapping[str, Command] = {
     "use": _use,
     "plan": _plan,
     "estimate": _estimate,
+    "remedy": _remedy,
     "status": _status,
     "registry": _registry,
     "promote": _promote,
