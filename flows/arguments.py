@@ -87,9 +87,15 @@ def parser_of(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     remedy = add(
         "remedy",
         "rank what to try against a method's overfitting, as entries for params.yaml",
-        "  tritune remedy full",
+        "  tritune remedy full --try",
     )
     remedy.add_argument("name", metavar="METHOD", help="a name from params.yaml")
+    remedy.add_argument(
+        "--try",
+        action="store_true",
+        dest="tries",
+        help="train them in a folder aside, from the same seeds, and compare them with the method",
+    )
 
     add(
         "status",

@@ -107,11 +107,12 @@ def _estimate(given: argparse.Namespace) -> None:
     estimate(given.method or None)
 
 
-def _remedy(given: argparse.Namespace) -> None:
+def _remedy(given: argparse.Namespace) -> int:
     _enter_project()
     from flows.remedy import remedy
 
-    remedy(given.name)
+    code: int = remedy(given.name, tries=given.tries)
+    return code
 
 
 def _status(_: argparse.Namespace) -> None:

@@ -1,6 +1,7 @@
 """`tritune remedy`: what to try against a method's overfitting, ranked, as entries for params.yaml."""
 
 import io
+import sys
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from flows.plan import named_methods
 from flows.summary import read_comparison, say
 from tritune.errors import InputError
 from tritune.metrics.catalogue import advantage, metric_title
+from tritune.pipeline.reproduce import StageFailed
 from tritune.plan.tuning_plan import TuningPlan
 from tritune.remedies import Milder, Remedy, remedies
 from tritune.settings.project import Project, read_project
@@ -20,8 +22,13 @@ from tritune.settings.project import Project, read_project
 COMPARISON = "results/comparison.json"
 
 
-def remedy(name: str) -> None:
+def remedy(name: str, *, tries: bool) -> int:
     """Print what the last comparison shows of a method and, where it overfits, what to try.
+
+    The exit code: 0, or that of a trial that failed.
+
+    Args:
+        tries: Whether to train the remedies aside and print how they compare with the method.
 
     Raises:
         InputError: There is no such method, or no comparison that knows it.
@@ -34,12 +41,26 @@ def remedy(name: str) -> None:
     finding = worst(watched)
     say(console, finding["sentence"])
     if finding["verdict"] != "overfitting":
-        return
+        return 0
     found = ranked(name, project, comparison, finding, root=root)
     say(console, "\nWhat to try, the most promising first; params.yaml stays as it is:")
     for number, each in enumerate(found, 1):
         say(console, f"\n{number}. {each.title}: {each.reason}.\n")
         console.print(entry(each, project), highlight=False, markup=False, soft_wrap=True, end="")
+    if not tries:
+        say(console, f"\n`tritune remedy {name} --try` trains them aside and compares.")
+        return 0
+    from flows.remedy_trial import try_remedies
+
+    console.print()
+    try:
+        lines = try_remedies(root, name, [each for each in found if each.name is not None])
+    except StageFailed as failure:
+        print(f"error: {failure.stage}: {failure.summary}", file=sys.stderr)
+        return 2 if failure.users_error else 1
+    for line in lines:
+        say(console, line)
+    return 0
 
 
 def findings(comparison: Mapping[str, Any], name: str) -> Mapping[str, Mapping[str, Any]]:
@@ -95,6 +116,7 @@ def ranked(
         onset=int(finding["onset"]),
         epochs=project.train.epochs,
         milder=milder_than(name, comparison),
+        taken=project.method,
     )
 
 

@@ -5,8 +5,9 @@ first (Kumar et al. 2022, https://arxiv.org/abs/2202.10054). Which comes first f
 validation loss turned, and from what the comparison's other methods show; that is a guess until it is tried.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any, Literal
 
 from tritune.plan.tuning_plan import TuningPlan
@@ -56,6 +57,7 @@ def remedies(
     onset: int,
     epochs: int,
     milder: Milder | None,
+    taken: Collection[str],
 ) -> list[Remedy]:
     """Return what to try against a method's overfitting, the most promising first.
 
@@ -66,6 +68,7 @@ def remedies(
         onset: the epoch of the lowest validation loss.
         epochs: that were allowed.
         milder: evidence that learning less does well here; None: there is none.
+        taken: names that the project's methods have already.
     """
     order = list(ORDERS["first" if onset == 1 else "late" if onset > epochs / 2 else "early"])
     if milder is not None:
@@ -76,7 +79,14 @@ def remedies(
         "shorter": _shorter(onset=onset, epochs=epochs),
         "head_first": _head_first(name, settings, plan, onset=onset),
     }
-    return [remedy for kind in order if (remedy := found[kind]) is not None]
+    return [_renamed(remedy, taken) for kind in order if (remedy := found[kind]) is not None]
+
+
+def _renamed(remedy: Remedy, taken: Collection[str]) -> Remedy:
+    if remedy.name is None or remedy.name not in taken:
+        return remedy
+    number = next(number for number in count(2) if f"{remedy.name}_{number}" not in taken)
+    return replace(remedy, name=f"{remedy.name}_{number}")
 
 
 def _frozen(name: str, settings: Mapping[str, Any], plan: TuningPlan, milder: Milder | None) -> Remedy | None:

@@ -27,9 +27,9 @@ def plan(*, body: float | None = 1e-4, head: float | None = 1e-4, new: bool = Tr
 
 
 def listed(
-    settings: dict, *, onset: int = 2, epochs: int = 6, milder: Milder | None = None, **of
+    settings: dict, *, onset: int = 2, epochs: int = 6, milder: Milder | None = None, taken=(), **of
 ) -> list[Remedy]:
-    return remedies("mine", settings, plan(**of), onset=onset, epochs=epochs, milder=milder)
+    return remedies("mine", settings, plan(**of), onset=onset, epochs=epochs, milder=milder, taken=taken)
 
 
 def names(found: list[Remedy]) -> list[str]:
@@ -158,3 +158,9 @@ def test_every_entry_is_one_that_params_yaml_takes():
         }
     )
     assert set(project.method) == {"mine_frozen", "mine_slower", "mine_head_first"}
+
+
+def test_a_name_that_is_taken_gets_a_number():
+    taken = ("mine", "mine_frozen", "mine_slower", "mine_slower_2")
+    found = names(listed(FULL, taken=taken))
+    assert found == ["mine_frozen_2", "mine_slower_3", "shorter", "mine_head_first"]
