@@ -5,6 +5,7 @@ import pytest
 
 from tritune.objectives.named import objective_named
 from tritune.outputs import Outputs
+from tritune.tokens import IGNORED
 from tritune.training.loss_parts import GROUPS, example_groups, loss_parts
 
 SINGLE = objective_named("single_label")
@@ -18,6 +19,28 @@ def test_the_parts_add_up_to_the_loss(kit, rows):
     parts = loss_parts(SINGLE, table)(outputs)
     assert len(parts) == min(rows, GROUPS)
     assert sum(parts) == pytest.approx(SINGLE.mean_loss(outputs, table), rel=1e-12)
+
+
+def listed(table, objective: str):
+    """The table with lists of labels as the objective reads them."""
+    draw = np.random.default_rng(3)
+    sizes = table.lengths if objective == "token_labels" else np.full(table.rows, 2)
+    labels = draw.integers(0, 3, sizes.sum())
+    if objective == "token_labels":
+        labels[draw.random(len(labels)) < 0.6] = IGNORED  # some rows have no label at all
+    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    return replace(table, labels=labels.astype(np.int32), label_offsets=offsets)
+
+
+@pytest.mark.parametrize("objective", ["multi_label", "token_labels", "spans"])
+def test_they_do_for_every_objective(kit, objective):
+    table = listed(kit.token_table(70), objective)
+    counts = np.ones(70, dtype=np.int64) if objective == "multi_label" else table.lengths
+    width = 2 if objective == "spans" else 3
+    logits = np.random.default_rng(0).normal(size=(counts.sum(), width)).astype(np.float32)
+    outputs = Outputs(logits, np.concatenate([[0], np.cumsum(counts)]))
+    asked = objective_named(objective)
+    assert sum(loss_parts(asked, table)(outputs)) == pytest.approx(asked.mean_loss(outputs, table), rel=1e-9)
 
 
 def test_a_row_counts_by_its_terms(kit):
