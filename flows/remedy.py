@@ -121,24 +121,31 @@ def ranked(
 
 
 def milder_than(name: str, comparison: Mapping[str, Any]) -> Milder | None:
-    """Return the best of the methods in which less learns and no seed overfits; None: there is none."""
+    """Return the best of the methods in which less learns, no seed overfits, and the score is as good.
+
+    None where there is none.
+    """
     watched, metric = comparison["overfit_watch"]["methods"], comparison["metric"]
+
+    def score_of(one: Mapping[str, Any]) -> float:
+        return float(one["validation"][metric])
+
     methods = {one["method"]: one for one in comparison["methods"]}
     own = methods[name]
     less = [
         one
         for one in methods.values()
         if one["parameters_trainable"] < own["parameters_trainable"]
+        and advantage(metric, score_of(one), score_of(own)) >= -comparison["margin"]
         and all(seed["verdict"] != "overfitting" for seed in watched[one["method"]].values())
     ]
     if not less:
         return None
-    best = max(less, key=lambda one: advantage(metric, one["validation"][metric], 0.0))
-    score, mine = best["validation"][metric], own["validation"][metric]
+    best = max(less, key=lambda one: advantage(metric, score_of(one), 0.0))
     return Milder(
         best["method"],
         best["parameters_trainable"] / own["parameters_trainable"],
-        f"validation {metric_title(metric)} {score:.4f} against {mine:.4f}",
+        f"validation {metric_title(metric)} {score_of(best):.4f} against {score_of(own):.4f}",
     )
 
 

@@ -38,7 +38,7 @@ def watch_cautions(name: str, watches: Mapping[int, Watch], *, monitor: str) -> 
         monitor: metric that picked the best epoch.
     """
     sentences = []
-    for verdict in ("overfitting", "underfitting"):
+    for verdict in ("overfitting", "unstable", "underfitting"):
         seeds = [seed for seed, one in watches.items() if one.verdict == verdict]
         if seeds:
             seed = max(seeds, key=lambda seed: _severity(watches[seed]))

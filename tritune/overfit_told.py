@@ -31,10 +31,17 @@ def told(name: str, watch: Watch, *, monitor: str) -> str:
             f"far their probabilities can be trusted. {_kept(watch)}."
         )
     before, last = watch.before, watch.last
+    if watch.verdict == "unstable":
+        return (
+            f"{name} lost its way: from epoch {before['epoch']} to {watch.epochs} its validation loss rises "
+            f"from {before['validation_loss']:.3f} to {last['validation_loss']:.3f}, and that of training "
+            f"rows from {before['train_loss']:.3f} to {last['train_loss']:.3f}. The weights kept are those "
+            f"of epoch {watch.kept}; a lower rate may do better."
+        )
     if before["epoch"] == watch.epochs:
         return f"{name} is healthy: its validation loss is lowest in the last epoch."
     lowest = f"lowest in epoch {before['epoch']} ({before['validation_loss']:.3f})"
-    why = "within 5 % and chance"
+    why = "within 5 % or chance"
     if last["train_loss"] >= before["train_loss"]:
         why = "and that of training rows fell no more either"
     at_the_end = f"{last['validation_loss']:.3f} at the end"

@@ -26,7 +26,7 @@ from tritune.statistics.proportions import difference_interval, share_error
 RISE = 0.05
 """Share of its lowest value by which a loss has risen: Prechelt's GL of 5. Less is not worth a word."""
 
-Verdict = Literal["healthy", "overfitting", "overconfident", "underfitting"]
+Verdict = Literal["healthy", "overfitting", "overconfident", "unstable", "underfitting"]
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Watch:
     """What one training's history shows."""
 
     verdict: Verdict
-    """overconfident: the validation loss rises and the metric gains all the same. underfitting: the last
-    epoch that was allowed still gained."""
+    """overconfident: the validation loss rises and the metric gains all the same. unstable: the loss of
+    training rows rises with it. underfitting: the last epoch that was allowed still gained."""
 
     epochs: int
     """That were run."""
@@ -103,14 +103,16 @@ def watch(
 
     verdict: Verdict = "healthy"
     before, p_value = lowest, None
-    risen = last["validation_loss"] > (1 + RISE) * lowest["validation_loss"]
-    if risen and last[trained] < lowest[trained]:
+    if last["validation_loss"] > (1 + RISE) * lowest["validation_loss"]:
         # The epoch was chosen for its low loss, so the chance of each that could have been counts.
         p_value = _times(_chance_of_rise(lowest, last), len(history) - 1)
-        if p_value is None or p_value <= LEVEL:
+        shown = p_value is None or p_value <= LEVEL
+        if shown and last[trained] < lowest[trained]:
             gained = advantage(monitor, last[f"validation_{monitor}"], lowest[f"validation_{monitor}"])
             bar = max(margin, _metric_error(monitor, last[f"validation_{monitor}"], examples))
             verdict = "overconfident" if gained > bar else "overfitting"
+        elif shown and last[trained] > (1 + RISE) * lowest[trained]:
+            verdict = "unstable"
     if verdict == "healthy" and len(history) == epochs > 1:
         earlier = max(history[:-1], key=lambda row: advantage(monitor, row[f"validation_{monitor}"], 0.0))
         if _still_gains(history, earlier, monitor=monitor, margin=margin):

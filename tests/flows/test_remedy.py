@@ -51,6 +51,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         tmp_path,
         {
             "metric": "macro_f1",
+            "margin": 0.01,
             "methods": [
                 {"method": name, "parameters_trainable": count, "validation": {"macro_f1": score}}
                 for name, (count, score) in scores.items()
@@ -118,6 +119,16 @@ def test_each_entry_put_into_params_yaml_is_a_project(project, capsys):
         for section, value in YAML(typ="safe").load(text).items():
             content[section] = {**content[section], **value} if isinstance(value, dict) else value
         check_project(content)
+
+
+def test_a_method_that_scores_worse_is_no_evidence_for_freezing(project, capsys):
+    comparison = json.loads((project / "results/comparison.json").read_text())
+    comparison["methods"][1]["validation"]["macro_f1"] = 0.78
+    write(project, comparison)
+    assert main(["remedy", "full"]) == 0
+    out = capsys.readouterr().out
+    assert "\n1. learn more slowly" in out
+    assert "in partial" not in out
 
 
 @pytest.mark.usefixtures("project")

@@ -87,10 +87,24 @@ def test_a_rise_of_less_than_a_twentieth_is_not_worth_a_word():
 
 def test_a_loss_that_rises_on_training_rows_too_is_no_overfitting():
     found = watched(history([0.9, 0.4, 0.5, 0.6], RISES))
-    assert (found.verdict, found.onset, found.p_value) == ("healthy", None, None)
+    assert (found.verdict, found.onset, found.p_value) == ("unstable", None, None)
     assert told("full", found, monitor="macro_f1") == (
-        "full is healthy: its validation loss is lowest in epoch 2 (0.500) and 0.700 at the end, and "
-        "that of training rows fell no more either."
+        "full lost its way: from epoch 2 to 4 its validation loss rises from 0.500 to 0.700, and that of "
+        "training rows from 0.400 to 0.600. The weights kept are those of epoch 1; a lower rate may do "
+        "better."
+    )
+
+
+@pytest.mark.parametrize(
+    ("train", "end"), [(0.41, "and that of training rows fell no more either."), (0.3, "")]
+)
+def test_where_training_rows_stand_still_or_a_rise_is_small_it_is_healthy(train, end):
+    found = watched(history([0.9, 0.4, train], [0.8, 0.5, 0.7 if train > 0.4 else 0.52]))
+    assert found.verdict == "healthy"
+    last = "0.700 at the end" if end else "0.520 at the end"
+    assert told("full", found, monitor="macro_f1") == (
+        f"full is healthy: its validation loss is lowest in epoch 2 (0.500) and {last}, "
+        f"{end or 'within 5 % or chance.'}"
     )
 
 
