@@ -84,7 +84,7 @@ def trial_lines(comparison: Mapping[str, Any], name: str) -> list[str]:
             state = "overfits" if len(verdicts) == 1 else f"overfits with {ill} of {len(verdicts)} seeds"
         parts = [f"{one['method']:<{width}}  {one['validation'][metric]:.4f}", state]
         if one["method"] != name:
-            parts.append(_against(comparison, one["method"], name))
+            parts.append(_against(comparison, one["method"], name, tells=seeds >= FEWEST_SEEDS))
         lines.append("  " + "; ".join(parts))
     if seeds < FEWEST_SEEDS:
         lines.append(
@@ -96,7 +96,7 @@ def trial_lines(comparison: Mapping[str, Any], name: str) -> list[str]:
     return lines
 
 
-def _against(comparison: Mapping[str, Any], remedy: str, name: str) -> str:
+def _against(comparison: Mapping[str, Any], remedy: str, name: str, *, tells: bool) -> str:
     difference = next(
         one for one in comparison["differences"] if {one["first"], one["second"]} == {remedy, name}
     )
@@ -106,8 +106,11 @@ def _against(comparison: Mapping[str, Any], remedy: str, name: str) -> str:
     if difference["interval"] is None:
         return words
     low, high = sorted(sign * end for end in difference["interval"])
-    shown = ("better" if value > 0 else "worse") if difference["claimed"] else "not shown to differ"
-    return f"{words} (95% {low:+.4f} to {high:+.4f}): {shown}"
+    words += f" (95% {low:+.4f} to {high:+.4f})"
+    if not tells:
+        return words  # the interval is one of the examples alone
+    better = "better" if value > 0 else "worse"
+    return f"{words}: {better if difference['claimed'] else 'not shown to differ'}"
 
 
 def _interrupt(*_: object) -> NoReturn:

@@ -74,10 +74,15 @@ def test_each_remedy_is_told_beside_the_method_with_its_interval():
     ]
 
 
+def test_what_is_not_claimed_is_not_shown_to_differ():
+    lines = trial_lines(compared(seeds=3, claimed=False, interval=[-0.08, 0.02]), "full")
+    assert lines[2].endswith("+0.0300 over full (95% -0.0200 to +0.0800): not shown to differ")
+
+
 @pytest.mark.parametrize(
     ("interval", "told"),
     [
-        ([-0.08, 0.02], "+0.0300 over full (95% -0.0200 to +0.0800): not shown to differ"),
+        ([-0.08, 0.02], "+0.0300 over full (95% -0.0200 to +0.0800)"),
         (None, "+0.0300 over full"),
     ],
 )
