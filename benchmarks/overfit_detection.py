@@ -32,7 +32,7 @@ from tritune.training.loss_parts import example_groups
 
 EPOCHS = (3, 5, 10, 20)
 VALIDATION = (100, 300, 1000)
-RUNS = 100
+RUNS = 60
 """Trainings of each kind, number of epochs and size of the validation split."""
 
 MARGIN = 0.01
