@@ -101,6 +101,20 @@ def parser_of(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     advise.add_argument(
         "--seeds", type=int, default=5, metavar="N", help="of each size, at most (default: 5)"
     )
+
+    remedy = add(
+        "remedy",
+        "rank what to try against a method's overfitting, as entries for params.yaml",
+        "  tritune remedy full --try",
+    )
+    remedy.add_argument("name", metavar="METHOD", help="a name from params.yaml")
+    remedy.add_argument(
+        "--try",
+        action="store_true",
+        dest="tries",
+        help="train them in a folder aside, from the same seeds, and compare them with the method",
+    )
+
     add(
         "status",
         "show which stages are up to date, and why the others are not",

@@ -118,6 +118,14 @@ def _advise(given: argparse.Namespace) -> int:
     return code
 
 
+def _remedy(given: argparse.Namespace) -> int:
+    _enter_project()
+    from flows.remedy import remedy
+
+    code: int = remedy(given.name, tries=given.tries)
+    return code
+
+
 def _status(_: argparse.Namespace) -> None:
     _enter_project()
     from flows.status import status
@@ -260,6 +268,7 @@ COMMANDS: Mapping[str, Command] = {
     "plan": _plan,
     "estimate": _estimate,
     "advise": _advise,
+    "remedy": _remedy,
     "status": _status,
     "registry": _registry,
     "promote": _promote,

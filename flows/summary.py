@@ -42,6 +42,17 @@ def verdict(root: Path) -> str:
     return " ".join(filter(None, (comparison.get(key, "") for key in ("reason", "sureness"))))
 
 
+def overfitting_lines(root: Path) -> list[str]:
+    """Return a short line for each method that overfits; empty in the good case."""
+    lines = []
+    for name, seeds in read_comparison(root).get("overfit_watch", {}).get("methods", {}).items():
+        onsets = sorted(one["onset"] for one in seeds.values() if one["verdict"] == "overfitting")
+        if onsets:
+            of = f" with {len(onsets)} of {len(seeds)} seeds" if len(seeds) > 1 else ""
+            lines.append(f"{name} overfits after epoch {onsets[0]}{of}: tritune remedy {name}")
+    return lines
+
+
 def read_comparison(root: Path) -> Mapping[str, Any]:
     """Return the content of comparison.json; empty when there is none."""
     path = root / "results/comparison.json"
@@ -62,6 +73,8 @@ def show_results(console: Console, root: Path) -> None:
         table.add_row(*map(escape, row.values()))
     console.print(table)
     say(console, f"* {verdict(root)}")
+    for line in overfitting_lines(root):
+        say(console, f"  {line}")
     report = Path("results/report.html")
     if (root / report).is_file():
         say(console, f"  report: {report}")

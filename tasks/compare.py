@@ -12,8 +12,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from tritune.cautions import baseline_cautions, warnings_of
 from tritune.comparison import (
     Method,
@@ -27,6 +25,8 @@ from tritune.errors import InputError
 from tritune.evidence import ahead_of, weigh
 from tritune.metrics.catalogue import main_metric, metrics_of
 from tritune.metrics.sums import Parts
+from tritune.overfit_told import told
+from tritune.overfit_watch import Watch, watch
 from tritune.pipeline.context import StageContext
 from tritune.plan.tuning_plan import TuningPlan
 from tritune.report import ReportContent, render_report
@@ -35,6 +35,7 @@ from tritune.settings.train import TrainSettings
 from tritune.sweep.result import Sweep
 from tritune.task.contract import DECIDED, Floor, Shipped, task_module
 from tritune.tokens import TokensInfo, read_tokens_info
+from tritune.training.history import read_history
 
 
 def run(ctx: StageContext) -> None:
@@ -55,6 +56,19 @@ def run(ctx: StageContext) -> None:
         monitor = main_metric(tokens.task, objective=tokens.objective, per_epoch=True)
     histories = {
         name: {seed: read_history(_result(ctx, "histories", name, seed, ".parquet")) for seed in seeds}
+        for name in names
+    }
+    watches = {
+        name: {
+            seed: watch(
+                rows,
+                monitor=monitor,
+                margin=settings.margin,
+                epochs=train.epochs,
+                examples=tokens.examples["validation"],
+            )
+            for seed, (rows, _) in histories[name].items()
+        }
         for name in names
     }
     methods = [
@@ -118,12 +132,11 @@ def run(ctx: StageContext) -> None:
             "max_length": tokens.max_length,
             "counts": tokens.counts,
         },
+        "overfit_watch": watch_content(watches, monitor=monitor),
         "warnings": warnings_of(
-            names,
-            histories,
-            epochs=train.epochs,
+            {name: {seed: own for seed, (_, own) in seeds.items()} for name, seeds in histories.items()},
+            watches,
             monitor=monitor,
-            margin=settings.margin,
             first=[
                 *show.cautions(choice.method, shipped),
                 *baseline_cautions(choice.method, baseline, settings.metric),
@@ -316,11 +329,16 @@ def read_scores(path: Path, *, metrics: Sequence[str]) -> dict[str, dict[str, fl
     return {split: {metric: content[split][metric] for metric in metrics} for split in content}
 
 
-def read_history(path: Path) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return one row per epoch, and the warnings of the training."""
-    table = pq.read_table(path)
-    metadata = table.schema.metadata or {}
-    return table.to_pylist(), json.loads(metadata.get(b"warnings", b"[]"))
+def watch_content(watches: Mapping[str, Mapping[int, Watch]], *, monitor: str) -> dict[str, Any]:
+    """Return what the histories show, fit for JSON: the monitored metric, and method -> seed -> finding."""
+    found = {
+        name: {
+            str(seed): {**one.content(), "sentence": told(name, one, monitor=monitor)}
+            for seed, one in seeds.items()
+        }
+        for name, seeds in watches.items()
+    }
+    return {"monitor": monitor, "methods": found}
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

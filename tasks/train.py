@@ -1,8 +1,8 @@
 """Stage `train`: one training by a method's plan, from one seed.
 
-Reads `base`, `data/tokens`, the validation rows as ingested, `plans/METHOD`, and `sweeps/METHOD`, which says
-how many times the plan's rates to take. Writes `checkpoints/METHOD-SEED`, which any program that knows
-transformers can load, and `histories/METHOD-SEED.parquet`. Keeps its state in scratch and goes on from there.
+Reads `base`, `data/tokens`, training and validation rows as ingested, `plans/METHOD`, and `sweeps/METHOD`,
+which says how many times the plan's rates to take. Writes `checkpoints/METHOD-SEED`, which any program that
+knows transformers can load, and `histories/METHOD-SEED.parquet`. Keeps its state in scratch and goes on there.
 """
 
 import json
@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from transformers import PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
@@ -34,6 +32,7 @@ from tritune.task.contract import Split, task_module
 from tritune.tokens import MODEL_FILES, TokensInfo, read_tokens, read_tokens_info
 from tritune.training.batches import steps_per_epoch
 from tritune.training.checkpoint import checkpoint_bytes, load_checkpoint, save_checkpoint
+from tritune.training.history import write_history
 from tritune.training.loop import Moment, train
 from tritune.training.memory import is_out_of_memory, smaller
 from tritune.training.optimizer import plan_optimizer
@@ -41,6 +40,7 @@ from tritune.training.progress import EpochProgress, StepProgress, seconds_left
 from tritune.training.reduced import reduce_training
 from tritune.training.state import TrainingState
 from tritune.training.stored_prefix import frozen_depth
+from tritune.training.train_slice import TrainSlice, slice_rows, write_slice
 from tritune.training.warning_signs import training_warnings
 
 SHARE_FOR_SAVING = 0.03
@@ -121,6 +121,9 @@ def run_training(ctx: StageContext, settings: TrainSettings, compute: ComputeSet
     seconds_before += reduced.prefix_seconds
     scoring = task_module(ctx.params["task"], "score")
     gold = Split("validation", tokens / "validation.arrow", ctx.input("data/ingested/validation.parquet"))
+    given = Split("train", tokens / "train.arrow", ctx.input("data/ingested/train.parquet"))
+    rows_watched = slice_rows(training, validation)
+    watched = write_slice(given, rows_watched, ctx.scratch / "train_slice")
     moments = train(
         state,
         plan,
@@ -134,6 +137,7 @@ def run_training(ctx: StageContext, settings: TrainSettings, compute: ComputeSet
         pad_token_id=info.pad_token_id,
         seed=seed,
         score=scoring.scorer(gold, info),
+        train_slice=TrainSlice(rows_watched, read_tokens(watched.tokens), scoring.scorer(watched, info)),
     )
     set_up, started = time.monotonic() - begun - reduced.prefix_seconds, time.monotonic()
     rows = drive(
@@ -179,7 +183,13 @@ def run_training(ctx: StageContext, settings: TrainSettings, compute: ComputeSet
         frozen_layers=frozen_layers,
     )
     write_model(ctx.output_folder(f"checkpoints/{method}-{seed}"), model, base=base, tokens=tokens, info=info)
-    write_history(ctx.output_file(f"histories/{method}-{seed}.parquet"), state, warnings=warnings)
+    write_history(
+        ctx.output_file(f"histories/{method}-{seed}.parquet"),
+        state.history,
+        parts=state.loss_parts,
+        best_epoch=state.best_epoch,
+        warnings=warnings,
+    )
 
 
 def monitored(settings: TrainSettings, info: TokensInfo) -> str:
@@ -222,7 +232,7 @@ def drive(
             scores = {
                 name.removeprefix("validation_") if name != "validation_loss" else name: value
                 for name, value in moment.scores.items()
-                if name not in ("epoch", "step", "learning_rate")
+                if name not in ("epoch", "step", "learning_rate") and not name.startswith("train_slice_")
             }
             best = state.best_epoch == moment.epoch
             print(EpochProgress(moment.epoch, epochs, scores, best), flush=True)
@@ -275,14 +285,3 @@ def write_model(folder: Path, model: PreTrainedModel, *, base: Path, tokens: Pat
     settings_path.write_text(
         json.dumps(settings, indent=2, sort_keys=True, ensure_ascii=False) + "\n", "utf-8"
     )
-
-
-def write_history(path: Path, state: TrainingState, *, warnings: list[str]) -> None:
-    """Write one row per epoch; the warnings go into the schema's metadata, as JSON under `warnings`."""
-    columns: dict[str, pa.Array] = {}
-    for name in state.history[0]:
-        kind = pa.int32() if name in ("epoch", "step") else pa.float64()
-        columns[name] = pa.array([row[name] for row in state.history], kind)
-    columns["best"] = pa.array([row["epoch"] == state.best_epoch for row in state.history], pa.bool_())
-    table = pa.table(columns).replace_schema_metadata({"warnings": json.dumps(warnings)})
-    pq.write_table(table, path)

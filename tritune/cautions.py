@@ -3,30 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tritune.metrics.catalogue import advantage, metric_title
-
-RISE = 1.05
-"""A validation loss this many times its lowest value has risen; less is noise."""
-
-
-def overfitting_caution(name: str, history: Sequence[Mapping[str, float]]) -> str | None:
-    """Return a warning when the validation loss has risen while the training loss went on falling.
-
-    Args:
-        name: of the training.
-        history: One row per epoch, in order, with `epoch`, `train_loss` and `validation_loss`.
-    """
-    lowest = min(history, key=lambda row: row["validation_loss"])
-    last = history[-1]
-    risen = last["validation_loss"] > RISE * lowest["validation_loss"]
-    if not (risen and last["train_loss"] < lowest["train_loss"]):
-        return None
-    return (
-        f"{name} overfits: from epoch {int(lowest['epoch'])} to {int(last['epoch'])} its validation loss "
-        f"rises from {lowest['validation_loss']:.3f} to {last['validation_loss']:.3f} while the training "
-        f"loss falls from {lowest['train_loss']:.3f} to {last['train_loss']:.3f}. The epoch with the best "
-        "score was kept; fewer epochs, a lower rate or more frozen layers may do better."
-    )
+from tritune.metrics.catalogue import metric_title
+from tritune.overfit_told import told
+from tritune.overfit_watch import Watch
 
 
 def baseline_cautions(name: str, baseline: Mapping[str, Any] | None, metric: str) -> list[str]:
@@ -50,58 +29,52 @@ def baseline_cautions(name: str, baseline: Mapping[str, Any] | None, metric: str
     ]
 
 
-def unfinished_caution(
-    name: str, history: Sequence[Mapping[str, float]], *, monitor: str, margin: float, epochs: int
-) -> str | None:
-    """Return a warning when the last epoch that was allowed still gained more than `margin`.
+def watch_cautions(name: str, watches: Mapping[int, Watch], *, monitor: str) -> list[str]:
+    """Return a sentence for each kind of trouble that a method's trainings show, however many seeds do.
 
     Args:
-        name: of the training.
-        history: as for `overfitting_caution`, with `validation_<monitor>`.
-        monitor: metric that picks the best epoch.
-        margin: in the metric's own unit.
-        epochs: that were allowed.
+        name: of the method.
+        watches: Seed -> what its training's history shows.
+        monitor: metric that picked the best epoch.
     """
-    if len(history) < epochs or len(history) < 2:
-        return None
-    before = max(
-        (row[f"validation_{monitor}"] for row in history[:-1]),
-        key=lambda score: advantage(monitor, score, 0.0),
-    )
-    last = history[-1][f"validation_{monitor}"]
-    if advantage(monitor, last, before) <= margin:
-        return None
-    return (
-        f"{name} was still learning when it ended: epoch {len(history)} brought the validation "
-        f"{metric_title(monitor)} from {before:.3f} to {last:.3f}. More than {epochs} epochs may help."
-    )
+    sentences = []
+    for verdict in ("overfitting", "unstable", "underfitting"):
+        seeds = [seed for seed, one in watches.items() if one.verdict == verdict]
+        if seeds:
+            seed = max(seeds, key=lambda seed: _severity(watches[seed]))
+            which = f"seed {seed}"
+            if len(seeds) > 1:
+                which = f"{len(seeds)} of {len(watches)} seeds, most of all {which}"
+            called = f"{name} ({which})" if len(watches) > 1 else name
+            sentences.append(told(called, watches[seed], monitor=monitor))
+    return sentences
+
+
+def _severity(watch: Watch) -> float:
+    return abs(watch.last["validation_loss"] / max(watch.before["validation_loss"], 1e-12) - 1)
 
 
 def warnings_of(
-    names: Sequence[str],
-    histories: Mapping[str, Mapping[int, tuple[list[dict[str, Any]], list[str]]]],
+    own: Mapping[str, Mapping[int, Sequence[str]]],
+    watches: Mapping[str, Mapping[int, Watch]],
     *,
-    epochs: int,
     monitor: str,
-    margin: float,
     first: Sequence[str],
 ) -> list[str]:
     """Return all warnings, `first` before the others; what several trainings share is said once.
 
     Args:
-        names: of the methods.
-        histories: Method -> seed -> the rows of its history, and the warnings of its training.
-        epochs, monitor, margin: as for `unfinished_caution`.
+        own: Method -> seed -> the warnings of its training.
+        watches: Method -> seed -> what its history shows.
+        monitor: metric that picked the best epoch.
     """
     sharing: dict[str, list[str]] = {}
-    single: list[str] = []
-    for name in names:
-        for seed, (history, own) in histories[name].items():
-            called = f"{name} (seed {seed})" if len(histories[name]) > 1 else name
-            for warning in own:
-                sharing.setdefault(warning, []).append(called)
-            unfinished = unfinished_caution(called, history, monitor=monitor, margin=margin, epochs=epochs)
-            overfits = overfitting_caution(called, history)
-            single += [sentence for sentence in (overfits, unfinished) if sentence]
+    for name, seeds in own.items():
+        for seed, warnings in seeds.items():
+            for warning in warnings:
+                sharing.setdefault(warning, []).append(f"{name} (seed {seed})" if len(seeds) > 1 else name)
     shared = [f"{', '.join(trainings)}: {warning}" for warning, trainings in sharing.items()]
-    return [*first, *shared, *single]
+    watched = [
+        sentence for name in watches for sentence in watch_cautions(name, watches[name], monitor=monitor)
+    ]
+    return [*first, *shared, *watched]

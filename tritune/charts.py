@@ -62,6 +62,7 @@ def line_chart(
     x_range: tuple[float, float],
     y_range: tuple[float, float],
     marked: tuple[float, float] | None = None,
+    since: float | None = None,
 ) -> str:
     """Return curves over whole-numbered x.
 
@@ -72,6 +73,7 @@ def line_chart(
         x_range: Lowest and highest x, for example the first and the last epoch.
         y_range: Lowest and highest y; widened to round numbers.
         marked: A point with a ring around it.
+        since: An x with a vertical line through it.
     """
     ticks = round_ticks(*y_range)
     x_low, x_high = x_range if x_range[1] > x_range[0] else (x_range[0] - 0.5, x_range[1] + 0.5)
@@ -84,6 +86,9 @@ def line_chart(
 
     parts = [_horizontal(y_at(tick), _number(tick)) for tick in ticks]
     parts += [_x_tick(x_at(x), str(x)) for x in _whole_ticks(*x_range)]
+    if since is not None:
+        at = _p(x_at(since))
+        parts.append(f'<line class="floor" x1="{at}" x2="{at}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
     for line in lines:
         kind = f"series-{line.series}{' faint' if line.faint else ''}"
         points = [(x, y) for x, y in line.points if math.isfinite(y) and ticks[0] <= y <= ticks[-1]]

@@ -22,6 +22,7 @@ def model_outputs(
     batch_size: int = 64,
     device: torch.device | None = None,
     precision: Literal["fp32", "bf16"] = "fp32",
+    rows: np.ndarray | None = None,
 ) -> Outputs:
     """Return what `objective.outputs` reads from the model for each row, in the table's order.
 
@@ -33,26 +34,28 @@ def model_outputs(
         batch_size: rows at a time. Changes the outputs by rounding only.
         device: CPU if left out.
         precision: of the matrix products.
+        rows: [n] numbers of the rows to ask, whose outputs come in this order; all of them if left out.
     """
     device = device or torch.device("cpu")
-    lengths = table.lengths
+    chosen = np.arange(table.rows) if rows is None else rows
+    lengths = table.lengths[chosen]
     order = np.argsort(-lengths, kind="stable")
-    found: list[np.ndarray] = [np.zeros((0, 0), dtype=np.float32)] * table.rows
+    found: list[np.ndarray] = [np.zeros((0, 0), dtype=np.float32)] * len(chosen)
     with (
         evaluating(model),
         torch.inference_mode(),
         torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16"),
     ):
         for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            for piece in pieces(rows, lengths[rows], packed=True) if table.packed else [rows]:
-                batch = collate(table, piece, pad_token_id=pad_token_id).to(device)
+            places = order[start : start + batch_size]
+            for piece in pieces(places, lengths[places], packed=True) if table.packed else [places]:
+                batch = collate(table, chosen[piece], pad_token_id=pad_token_id).to(device)
                 parts = objective.outputs(model, batch)
                 # One way from the device for all of them.
                 ends = np.cumsum([len(part) for part in parts])[:-1]
                 outputs = np.split(torch.cat(parts).cpu().numpy(), ends)
-                for row, output in zip(piece, outputs, strict=True):
-                    found[row] = output
+                for place, output in zip(piece, outputs, strict=True):
+                    found[place] = output
     if not found:
         return Outputs(np.zeros((0, 0), dtype=np.float32), np.zeros(1, dtype=np.int64))
     return Outputs(np.concatenate(found), np.cumsum([0, *map(len, found)], dtype=np.int64))

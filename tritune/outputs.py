@@ -23,6 +23,12 @@ class Outputs:
         """[its n, k] float32."""
         return self.values[self.offsets[index] : self.offsets[index + 1]]
 
+    def rows_at(self, rows: np.ndarray) -> "Outputs":
+        """Return some rows, [n] numbers of them, as outputs of their own."""
+        lengths = np.diff(self.offsets)[rows]
+        found = [self.values[:0], *(self.row(row) for row in rows)]
+        return Outputs(np.concatenate(found), np.cumsum([0, *lengths], dtype=np.int64))
+
     @property
     def finite(self) -> bool:
         return bool(np.isfinite(self.values).all())

@@ -88,7 +88,9 @@ def render_report(content: ReportContent) -> str:
         score_chart=_score_chart(comparison),
         floor_drawn=_floor_drawn(comparison),
         floors=[one for one in (comparison["floor"], comparison["baseline"]) if one is not None],
-        curves=_curves(content),
+        curves=(curves := _curves(content)),
+        slice_examples=curves[0]["best"].get("train_slice_examples"),
+        onset_drawn=any(panel["watch"]["onset"] for panel in curves),
         sweeps=[panel(name, sweep) for name, sweep in content.sweeps.items() if sweep.trials or sweep.parts],
         heats=tables,
         left_out=left_out,
@@ -173,54 +175,65 @@ def _floor_drawn(comparison: Mapping[str, Any]) -> bool:
 
 
 def _curves(content: ReportContent) -> list[dict[str, Any]]:
-    """Return two charts per method, with the same scales for all methods."""
+    """Return two charts per method, with the same scales for all methods, and what its watch found."""
     monitor = content.monitor
+    keys = {
+        "loss": _shown_keys(content, "train_slice_loss", "validation_loss", instead="train_loss"),
+        "score": _shown_keys(content, f"train_slice_{monitor}", f"validation_{monitor}"),
+    }
     rows = [row for seeds in content.histories.values() for history in seeds.values() for row in history]
-    losses = [row[key] for row in rows for key in ("train_loss", "validation_loss")]
-    scores = [row[f"validation_{monitor}"] for row in rows]
     epochs = (1.0, float(max(row["epoch"] for row in rows)))
     panels = []
     for method in content.comparison["methods"]:
-        seeds = content.histories[method["method"]]
-        front = _front_seed(content.comparison, method)
-        loss_lines, score_lines = [], []
-        for seed in sorted(seeds, key=lambda seed: seed == front):  # the front one drawn last
-            history, faint = seeds[seed], seed != front
-            for series, key in ((1, "train_loss"), (2, "validation_loss")):
-                loss_lines.append(Line([(row["epoch"], row[key]) for row in history], series, faint))
-            points = [(row["epoch"], row[f"validation_{monitor}"]) for row in history]
-            score_lines.append(Line(points, 3, faint))
-        best = next(row for row in seeds[front] if row["best"])
         name = method["method"]
+        seeds = content.histories[name]
+        front = _front_seed(content.comparison, method)
+        found = content.comparison["overfit_watch"]["methods"][name][str(front)]
+        best = next(row for row in seeds[front] if row["best"])
+        charts = {
+            kind: Markup(
+                line_chart(
+                    [
+                        Line([(row["epoch"], row[key]) for row in seeds[seed]], series, seed != front)
+                        for seed in sorted(seeds, key=lambda seed: seed == front)  # the front one drawn last
+                        for series, key in shown.items()
+                    ],
+                    title=f"{name}: {'loss' if kind == 'loss' else metric_title(monitor)} by epoch",
+                    x_label="epoch",
+                    x_range=epochs,
+                    y_range=wide_enough([row[key] for row in rows for key in shown.values()]),
+                    marked=(best["epoch"], best[shown[2]]),
+                    since=found["onset"],
+                )
+            )
+            for kind, shown in keys.items()
+        }
         panels.append(
             {
                 "method": name,
                 "seed": front,
                 "seeds": len(seeds),
                 "best": best,
-                "loss": Markup(
-                    line_chart(
-                        loss_lines,
-                        title=f"{name}: loss by epoch",
-                        x_label="epoch",
-                        x_range=epochs,
-                        y_range=wide_enough(losses),
-                        marked=(best["epoch"], best["validation_loss"]),
-                    )
-                ),
-                "score": Markup(
-                    line_chart(
-                        score_lines,
-                        title=f"{name}: validation {metric_title(monitor)} by epoch",
-                        x_label="epoch",
-                        x_range=epochs,
-                        y_range=wide_enough(scores),
-                        marked=(best["epoch"], best[f"validation_{monitor}"]),
-                    )
-                ),
+                "watch": found,
+                "others": _other_verdicts(content.comparison["overfit_watch"]["methods"][name], front),
+                **charts,
             }
         )
     return panels
+
+
+def _shown_keys(
+    content: ReportContent, training: str, validation: str, *, instead: str | None = None
+) -> dict[int, str]:
+    """Return series -> column: 1 of training rows where every history has it, 2 of validation rows."""
+    every = [history for seeds in content.histories.values() for history in seeds.values()]
+    known = training if all(training in history[0] for history in every) else instead
+    return {**({1: known} if known is not None else {}), 2: validation}
+
+
+def _other_verdicts(found: Mapping[str, Mapping[str, Any]], front: int) -> str:
+    """Return how the seeds that the sentence is not about came out: `seed 21: overfitting`; may be empty."""
+    return ", ".join(f"seed {seed}: {one['verdict']}" for seed, one in found.items() if seed != str(front))
 
 
 def _front_seed(comparison: Mapping[str, Any], method: Mapping[str, Any]) -> int:

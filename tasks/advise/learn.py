@@ -19,7 +19,7 @@ import torch
 from transformers.utils.logging import disable_progress_bar
 
 from tasks.evaluate import EVALUATED, Run, write_json
-from tasks.train import check_plan_fits, drive, monitored, write_model
+from tasks.train import drive, monitored, write_model
 from tritune.advise.effort import Effort, effort_for
 from tritune.advise.samples import ALL, sampled_rows
 from tritune.compute import chosen_precision, prepare_torch
@@ -30,6 +30,7 @@ from tritune.models.finetuned import load_finetuned, mark
 from tritune.models.load import load_model
 from tritune.objectives.named import objective_named
 from tritune.pipeline.context import StageContext
+from tritune.plan.fits import check_plan_fits
 from tritune.plan.tuning_plan import TuningPlan
 from tritune.settings.model import GenerateSettings
 from tritune.settings.train import ComputeSettings, TrainSettings

@@ -226,18 +226,53 @@ def write_history(path: Path, *, epochs: int, ability: float, draw: np.random.Ge
     path.parent.mkdir(parents=True, exist_ok=True)
     progress = 1 - np.exp(-np.arange(1, epochs + 1) / max(epochs / 4, 1))
     best = int(epochs * 0.7)
+    losses = {
+        "train_loss": 1.2 - 0.38 * ability * progress,
+        "validation_loss": 1.15 - 0.3 * ability * progress + draw.normal(0, 0.01, epochs),
+        "train_slice_loss": 1.1 - 0.38 * ability * progress,
+    }
     rows = {
         "epoch": pa.array(range(1, epochs + 1), pa.int32()),
         "step": pa.array(range(29, 29 * epochs + 1, 29), pa.int32()),
         "learning_rate": np.linspace(5e-4, 0, epochs),
-        "train_loss": 1.2 - 0.38 * ability * progress,
-        "validation_loss": 1.15 - 0.3 * ability * progress + draw.normal(0, 0.01, epochs),
-        "validation_accuracy": 0.3 + 0.2 * ability * progress + draw.normal(0, 0.01, epochs),
-        "validation_macro_f1": 0.25 + 0.2 * ability * progress + draw.normal(0, 0.01, epochs),
+        **losses,
+        "validation_accuracy": share(0.3 + 0.2 * ability * progress + draw.normal(0, 0.01, epochs)),
+        "validation_macro_f1": share(0.25 + 0.2 * ability * progress + draw.normal(0, 0.01, epochs)),
+        "train_slice_macro_f1": share(0.3 + 0.2 * ability * progress),
+        "train_slice_examples": pa.array([100] * epochs, pa.int32()),
+        "validation_loss_parts": loss_parts(losses["validation_loss"]),
+        "train_slice_loss_parts": loss_parts(losses["train_slice_loss"]),
         "best": [epoch == best for epoch in range(epochs)],
     }
     table = pa.table(rows).replace_schema_metadata({"warnings": "[]"})
     pq.write_table(table, path)
+
+
+def share(values: np.ndarray) -> np.ndarray:
+    return np.clip(values, 0, 1)
+
+
+def overfit(path: Path) -> None:
+    """Have a history's validation loss rise from the second epoch on."""
+    table = pq.read_table(path)
+    losses = np.array([0.9, *np.linspace(0.5, 0.9, len(table) - 1)])
+    for name, values in (("validation_loss", losses), ("validation_loss_parts", loss_parts(losses))):
+        table = table.set_column(table.column_names.index(name), name, pa.array(values))
+    pq.write_table(table, path)
+
+
+def forget_the_watch(path: Path) -> None:
+    """Make a history one of an earlier version: nothing of training rows in evaluation mode, and no parts."""
+    table = pq.read_table(path)
+    added = [name for name in table.column_names if "slice" in name or name.endswith("_parts")]
+    pq.write_table(table.drop_columns(added), path)
+
+
+def loss_parts(losses: np.ndarray) -> list[list[float]]:
+    """Return [epochs][20] parts that add up to the losses, and differ as groups of examples do."""
+    draw = np.random.default_rng(1)
+    uneven = draw.normal(0, 0.002, 20)
+    return [(loss / 20 + uneven - uneven.mean()).tolist() for loss in losses]
 
 
 def compare_context(

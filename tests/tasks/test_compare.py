@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -204,6 +205,39 @@ def test_warnings_of_the_trainings_are_passed_on_once():
         table = pq.read_table(path).replace_schema_metadata({"warnings": '["the loss did not fall"]'})
         pq.write_table(table, path)
     assert "full, partial: the loss did not fall" in compare()[0]["warnings"]
+
+
+@pytest.mark.usefixtures("project")
+def test_a_method_that_overfits_is_told_marked_and_kept_as_numbers():
+    fabricated.overfit(Path("histories/full-13.parquet"))
+    content, page = compare()
+    (sentence,) = [one for one in content["warnings"] if one.startswith("full overfits")]
+    assert "from epoch 2 to 3 its validation loss rises from 0.500 to 0.900" in sentence
+    found = content["overfit_watch"]
+    assert found["monitor"] == "macro_f1"
+    assert {name: one["13"]["verdict"] for name, one in found["methods"].items()} == {
+        "full": "overfitting",
+        "partial": "healthy",
+        "adaptive": "healthy",
+    }
+    assert found["methods"]["full"]["13"]["onset"] == 2
+    assert found["methods"]["full"]["13"]["sentence"] == sentence
+    assert page.count(str(escape(sentence))) == 2  # before the page is trusted, and beside the curves
+    assert "the validation loss rises from here on" in page
+    assert "training rows: the same 100 examples after each epoch" in page
+    assert "a gap alone is no harm" in page
+
+
+@pytest.mark.usefixtures("project")
+def test_histories_of_an_earlier_version_are_shown_with_the_running_loss():
+    for path in Path("histories").iterdir():
+        fabricated.forget_the_watch(path)
+    content, page = compare()
+    (finding,) = content["overfit_watch"]["methods"]["full"].values()
+    assert (finding["loss_gap"], finding["metric_gap"]) == (None, None)
+    assert "How they learnt" in page
+    assert "after each epoch" not in page
+    assert "a gap alone" not in page
 
 
 def test_two_runs_give_the_same_bytes(project):

@@ -40,7 +40,7 @@ def training_context(project: Path, scratch: str = "scratch", **params) -> Stage
     return context(
         project / scratch,
         "train@m-13",
-        ["base", "data/ingested/validation.parquet", "data/tokens", "plans/m", "sweeps/m"],
+        ["base", "data/ingested", "data/tokens", "plans/m", "sweeps/m"],
         ["checkpoints/m-13", "histories/m-13.parquet"],
         **params,
     )
@@ -115,6 +115,12 @@ def test_the_history_has_a_row_an_epoch_and_one_best(project):
     table = pq.read_table(outputs(project) / "histories/m-13.parquet")
     assert table.column_names[:5] == ["epoch", "step", "learning_rate", "train_loss", "validation_loss"]
     assert table.column_names[-1] == "best"
+    assert {"train_slice_loss", "train_slice_macro_f1"} <= set(table.column_names)
+    # A hundred training rows are as many as there are: the slice is all of them.
+    assert table.column("train_slice_examples").to_pylist() == [100, 100, 100]
+    for split in ("validation", "train_slice"):
+        parts = table.column(f"{split}_loss_parts").to_pylist()
+        assert [sum(part) for part in parts] == pytest.approx(table.column(f"{split}_loss").to_pylist())
     assert table.column("epoch").to_pylist() == [1, 2, 3]
     assert table.column("step").to_pylist() == [13, 26, 39]
     best = table.column("best").to_pylist()
@@ -239,14 +245,14 @@ DRIVER = """
 import sys
 from pathlib import Path
 from tasks import train
-DATA = ("data/ingested/validation.parquet", "data/tokens")
+DATA = ("data/ingested", "data/tokens")
 from tritune.pipeline.context import StageContext
 train.SECONDS_BETWEEN_SAVES = 0.05
 train.SHARE_FOR_SAVING = 1e9
 ctx = StageContext(
     stage="train@m-13", item={"method": "m", "seed": "13"},
     params={"task": "text_classification", "train": {"epochs": 12, "batch_size": 8, "patience": 12},
-            "compute": {"threads": 1, "device": "cpu"}},
+            "compute": {"threads": 1, "precision": "fp32", "device": "cpu"}},
     inputs={name: Path(name) for name in ("base", *DATA, "plans/m", "sweeps/m")},
     outputs=("checkpoints/m-13", "histories/m-13.parquet"), scratch=Path(sys.argv[1]),
 )

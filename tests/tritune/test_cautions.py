@@ -1,50 +1,59 @@
-from tritune.cautions import baseline_cautions, overfitting_caution, unfinished_caution
+from tritune.cautions import baseline_cautions, warnings_of
+from tritune.overfit_watch import Watch, watch
 
 
-def history(train: list[float], validation: list[float], score: list[float] | None = None) -> list[dict]:
-    return [
+def watched(train: list[float], validation: list[float], score: list[float] | None = None) -> Watch:
+    rows = [
         {
             "epoch": i + 1,
             "train_loss": t,
             "validation_loss": v,
             "validation_macro_f1": (score or [0.5] * len(train))[i],
-            "validation_negative_log_likelihood": v,
+            "best": i == 0,
         }
         for i, (t, v) in enumerate(zip(train, validation, strict=True))
     ]
+    return watch(rows, monitor="macro_f1", margin=0.01, epochs=3, examples=100)
 
 
-def test_overfitting_is_told_with_its_numbers():
-    assert overfitting_caution("full, seed 13,", history([0.9, 0.4, 0.1], [0.8, 0.5, 0.7])) == (
-        "full, seed 13, overfits: from epoch 2 to 3 its validation loss rises from 0.500 to 0.700 while the "
-        "training loss falls from 0.400 to 0.100. The epoch with the best score was kept; fewer epochs, a "
-        "lower rate or more frozen layers may do better."
+HEALTHY = watched([0.9, 0.5, 0.4], [0.9, 0.6, 0.6])
+OVERFITS = watched([0.9, 0.4, 0.1], [0.8, 0.5, 0.7])
+OVERFITS_MORE = watched([0.9, 0.4, 0.1], [0.8, 0.5, 0.9])
+UNDERFITS = watched([0.9, 0.6, 0.4], [0.9, 0.7, 0.6], [0.5, 0.8, 0.85])
+
+
+def warnings(watches: dict[str, dict[int, Watch]], own: dict[int, list[str]] | None = None) -> list[str]:
+    given = {name: own or dict.fromkeys(seeds, ()) for name, seeds in watches.items()}
+    return warnings_of(given, watches, monitor="macro_f1", first=["first"])
+
+
+def test_a_healthy_training_is_not_warned_of():
+    assert warnings({"full": {13: HEALTHY}}) == ["first"]
+
+
+def test_of_several_seeds_the_worst_is_told_and_how_many_there_are():
+    seeds = {1: HEALTHY, 2: OVERFITS, 3: OVERFITS_MORE, 4: UNDERFITS}
+    first, overfits, underfits = warnings({"full": seeds})
+    assert first == "first"
+    assert overfits.startswith(
+        "full (2 of 4 seeds, most of all seed 3) overfits: from epoch 2 to 3 its validation loss rises from "
+        "0.500 to 0.900 (by 80 %) while"
     )
+    assert overfits.endswith("`tritune remedy full`.")
+    assert underfits.startswith("full (seed 4) was still learning when it ended")
 
 
-def test_no_overfitting_without_a_real_rise_or_without_a_falling_training_loss():
-    assert overfitting_caution("full", history([0.9, 0.4, 0.1], [0.8, 0.5, 0.51])) is None
-    assert overfitting_caution("full", history([0.9, 0.4, 0.5], [0.8, 0.5, 0.9])) is None
-    assert overfitting_caution("full", history([0.9], [0.8])) is None
+def test_a_single_seed_needs_no_number():
+    (_, sentence) = warnings({"full": {13: OVERFITS}})
+    assert sentence.startswith("full overfits: ")
 
 
-def unfinished(scores: list[float], epochs: int = 3, monitor: str = "macro_f1") -> str | None:
-    rows = history([0.5] * len(scores), scores, scores)
-    return unfinished_caution("full", rows, monitor=monitor, margin=0.01, epochs=epochs)
-
-
-def test_a_training_that_still_gains_in_its_last_epoch_is_told():
-    assert unfinished([0.5, 0.8, 0.85]) == (
-        "full was still learning when it ended: epoch 3 brought the validation macro F1 from 0.800 to 0.850. "
-        "More than 3 epochs may help."
-    )
-    assert unfinished([0.9, 0.5, 0.4], monitor="negative_log_likelihood") is not None
-
-
-def test_a_training_that_has_settled_or_stopped_early_is_not():
-    assert unfinished([0.5, 0.8, 0.805]) is None
-    assert unfinished([0.5, 0.8, 0.9], epochs=5) is None
-    assert unfinished([0.9], epochs=1) is None
+def test_what_several_trainings_share_is_said_once():
+    own = {1: ["the loss did not fall"], 2: ["the loss did not fall"]}
+    assert warnings({"full": {1: HEALTHY, 2: HEALTHY}}, own) == [
+        "first",
+        "full (seed 1), full (seed 2): the loss did not fall",
+    ]
 
 
 def test_a_method_that_loses_to_the_baseline_is_said_to_be_worse():

@@ -104,3 +104,8 @@ def test_scores_that_are_nearly_equal_look_nearly_equal():
     svg = dot_chart([Dot("a", 0.1609, 0.16095)], title="t", x_label="F1", floor=None)
     ticks = re.findall(r'text-anchor="middle">([^<]+)<', svg)
     assert len(ticks) == len(set(ticks))
+
+
+def test_a_vertical_line_stands_where_something_begins():
+    assert 'class="floor"' not in chart([0.0, 0.5, 1.0])
+    assert '<line class="floor" x1="186.0" x2="186.0" y1="12" y2="166"/>' in chart([0.0, 0.5, 1.0], since=2)

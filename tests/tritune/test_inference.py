@@ -105,3 +105,15 @@ def test_the_mean_loss_by_hand():
 def mean_loss(logits: np.ndarray, labels: list[int]) -> float:
     rows = replace(table(len(labels)), labels=np.array(labels))
     return single_label.mean_loss(Outputs(logits, np.arange(len(labels) + 1)), rows)
+
+
+def test_some_rows_are_asked_in_the_given_order():
+    model, rows = bert().eval(), table()
+    chosen = np.array([7, 2, 29, 2])
+    found = model_outputs(model, rows, objective=objective_named("single_label"), pad_token_id=0, rows=chosen)
+    every = logits_of(model, rows, pad_token_id=0)
+    np.testing.assert_allclose(found.values, every[chosen], rtol=1e-4, atol=1e-6)
+    assert found.rows == 4
+    again = Outputs(every, np.arange(31)).rows_at(chosen)
+    assert np.array_equal(again.values, every[chosen])
+    assert again.offsets.tolist() == [0, 1, 2, 3, 4]

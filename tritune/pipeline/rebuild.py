@@ -8,22 +8,19 @@ their outputs; and DVC is told to run each whatever it knows.
 
 import contextlib
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
 
 from tritune.errors import InputError
 from tritune.pipeline.dag import Stage, read_stages
 from tritune.pipeline.git import git, remove_tree
 from tritune.pipeline.guard import WORK
-from tritune.pipeline.locks import MOMENT, Busy, alone, held, usable_cores
+from tritune.pipeline.locks import MOMENT, Busy, alone, held
 from tritune.pipeline.model_files import fetch
 from tritune.pipeline.opening import check_dvc_folder, open_repository
 from tritune.pipeline.registered_version import MODEL
 from tritune.pipeline.registry_tags import Event
-from tritune.pipeline.reproduce import StageFailed, StageRunner
+from tritune.pipeline.side_by_side import Screen, run_stages
 from tritune.settings.project import read_yaml
 from tritune.versions import FILE as VERSIONS_FILE
 from tritune.versions import installed_versions
@@ -32,14 +29,6 @@ FOLDER = WORK / "verify"
 """Where the work trees lie: below .dvc/tmp, which git and DVC leave alone."""
 
 LOCK = WORK / "verify.lock"
-
-
-class Screen(Protocol):
-    """Is told how the stages get on, from several threads."""
-
-    def started(self, stage: str) -> None: ...
-    def line(self, stage: str, text: str) -> None: ...
-    def finished(self, stage: str, state: str, message: str) -> None: ...
 
 
 @contextlib.contextmanager
@@ -81,7 +70,7 @@ def rebuild(root: Path, tree: Path, event: Event, *, screen: Screen) -> tuple[st
     _close_off(tree, [stage.name for stage in stages])
     _place_inputs(root, tree, event, stages)
     _take_installed_versions(tree)
-    _run(tree, stages, screen)
+    run_stages(tree, stages, screen=screen, force=True)
     return tuple(stage.name for stage in stages)
 
 
@@ -171,36 +160,3 @@ def _take_installed_versions(tree: Path) -> None:
     if path.is_file():
         versions = installed_versions(read_yaml(path))
         path.write_text("".join(f"{name}: {version}\n" for name, version in versions.items()), "utf-8")
-
-
-def _run(tree: Path, stages: Sequence[Stage], screen: Screen) -> None:
-    runner = StageRunner(tree, receipts=tree / WORK / "receipts")
-    # A stage that waits for its place to train needs a process, but no core.
-    with ThreadPoolExecutor(max(4, usable_cores() + 2)) as pool:
-        try:
-            _run_in_order(stages, lambda stage: pool.submit(_run_one, runner, stage, screen))
-        finally:
-            runner.stop()
-
-
-def _run_in_order(stages: Sequence[Stage], submit: Callable[[Stage], "Future[None]"]) -> None:
-    waiting, ours = list(stages), {stage.name for stage in stages}
-    running: dict[Future[None], str] = {}
-    done: set[str] = set()
-    while waiting or running:
-        ready = [stage for stage in waiting if set(stage.needs) & ours <= done]
-        waiting = [stage for stage in waiting if stage not in ready]
-        running |= {submit(stage): stage.name for stage in ready}
-        for future in wait(running, return_when=FIRST_COMPLETED).done:
-            future.result()
-            done.add(running.pop(future))
-
-
-def _run_one(runner: StageRunner, stage: Stage, screen: Screen) -> None:
-    screen.started(stage.name)
-    try:
-        runner.bring_up_to_date(stage, force=True, emit=partial(screen.line, stage.name))
-    except StageFailed as failure:
-        screen.finished(stage.name, "Stopped" if failure.stopped else "Failed", failure.summary)
-        raise
-    screen.finished(stage.name, "Completed", "ran again")

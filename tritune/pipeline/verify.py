@@ -17,7 +17,7 @@ from tritune.pipeline.machine import made_on
 from tritune.pipeline.model_files import fetch
 from tritune.pipeline.opening import open_repository
 from tritune.pipeline.outputs import PROVENANCE
-from tritune.pipeline.rebuild import Screen, rebuild, work_tree
+from tritune.pipeline.rebuild import rebuild, work_tree
 from tritune.pipeline.registered_version import (
     COMPARISON,
     MODEL,
@@ -29,6 +29,7 @@ from tritune.pipeline.registered_version import (
 from tritune.pipeline.registry import find
 from tritune.pipeline.registry_tags import Event
 from tritune.pipeline.reproduce import StageFailed
+from tritune.pipeline.side_by_side import Screen
 from tritune.pipeline.snapshot import locked_stages
 
 Grade = Literal["bit-identical", "same within tolerance", "different", "not rebuilt"]

@@ -51,6 +51,7 @@ def save_checkpoint(folder: Path, state: TrainingState, *, extra: dict[str, Any]
         "step": state.step,
         "loss_sum": state.loss_sum.item(),
         "history": state.history,
+        "loss_parts": state.loss_parts,
         "best_epoch": state.best_epoch,
         "best_score": state.best_score,
         "stopped": state.stopped,
@@ -94,7 +95,7 @@ def load_checkpoint(folder: Path, state: TrainingState) -> dict[str, Any] | None
         # Copies, for the file that these tensors are mapped from will be removed.
         state.best_weights = {name: tensor.clone() for name, tensor in best.items()} or None
         state.loss_sum = torch.tensor(content["loss_sum"], dtype=torch.float64)
-        for key in ("step", "history", "best_epoch", "best_score", "stopped"):
+        for key in ("step", "history", "loss_parts", "best_epoch", "best_score", "stopped"):
             setattr(state, key, content[key])
         extra: dict[str, Any] = content["extra"]
         return extra

@@ -34,6 +34,7 @@ from tritune.training.reduced import keep_no_activations, leave_out_padding, sta
 from tritune.training.some_rows import rows_of
 from tritune.training.state import TrainingState
 from tritune.training.stored_prefix import frozen_depth
+from tritune.training.train_slice import slice_rows
 
 TIMED_STEPS = 8
 TIMED_ROWS = 256
@@ -79,7 +80,8 @@ def estimate_training(
     chosen = np.random.RandomState(0).permutation(len(batches))[:TIMED_STEPS]
     timed = rows_of(training, np.concatenate([batches[step] for step in chosen]))
     asked = rows_of(validation, np.random.RandomState(0).permutation(validation.rows)[:TIMED_ROWS])
-    evaluated = len(asked.tokens) / max(1, len(validation.tokens))
+    watched = int(training.lengths[slice_rows(training, validation)].sum())
+    evaluated = len(asked.tokens) / max(1, len(validation.tokens) + watched)
 
     size = sum(
         memo_bytes(table, width=model.config.get_text_config().hidden_size, precision=precision)

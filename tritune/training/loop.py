@@ -8,6 +8,7 @@ import hashlib
 import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -25,9 +26,11 @@ from tritune.settings.train import TrainSettings
 from tritune.tokens import TokenTable
 from tritune.training.batches import collate, epoch_batches, pieces, steps_per_epoch
 from tritune.training.frozen import learn_only
+from tritune.training.loss_parts import loss_parts
 from tritune.training.optimizer import set_rates
 from tritune.training.schedule import first_step, share_since
 from tritune.training.state import TrainingState
+from tritune.training.train_slice import TrainSlice
 
 Score = Callable[[Outputs], Mapping[str, float]]
 """From the model's outputs on the validation split to its scores by name."""
@@ -79,6 +82,7 @@ def train(
     pad_token_id: int,
     seed: int,
     score: Score,
+    train_slice: TrainSlice | None = None,
 ) -> Iterator[Moment]:
     """Train `state.model` from where `state` is to the end, then give it the best epoch's weights.
 
@@ -92,6 +96,7 @@ def train(
         monitor: the metric that picks the best epoch: one of `score`, or the negative log likelihood.
         seed: of the order of the rows and of the chance inside the model.
         score: gives the scores of an epoch.
+        train_slice: training rows that are scored after each epoch too; they change nothing else.
 
     Raises:
         InputError: the loss is not a finite number.
@@ -102,6 +107,8 @@ def train(
     phases = phase_starts(plan, total_steps=total)
     lengths, items = training.lengths, objective.items(training)
     most_terms = places_at_once(model)
+    validation_parts = loss_parts(objective, validation)
+    slice_parts = None if train_slice is None else loss_parts(objective, train_slice.table)
     learning: list[torch.nn.Parameter] = []
     state.loss_sum = state.loss_sum.to(device)
     state.first_bad_step = state.first_bad_step.to(device)
@@ -153,23 +160,28 @@ def train(
         seen = int(terms_seen[-1])
         mean_loss = state.loss_sum / max(seen, 1)
         row["train_loss"] = float(mean_loss.item())
-        outputs = model_outputs(
+        asked = partial(
+            model_outputs,
             model,
-            validation,
             objective=objective,
             pad_token_id=pad_token_id,
             batch_size=settings.batch_size,
             device=device,
             precision=precision,
         )
-        if not outputs.finite:
-            raise InputError(
-                f"the model's answers are not finite numbers after epoch {epoch + 1}; "
-                "set a lower lr for this method in params.yaml"
-            )
+        outputs = finite(asked(validation), epoch=epoch + 1)
         row["validation_loss"] = objective.mean_loss(outputs, validation)
         metrics = {NEGATIVE_LOG_LIKELIHOOD: row["validation_loss"], **score(outputs)}
         row.update({f"validation_{name}": float(value) for name, value in metrics.items()})
+        parts = {"validation_loss_parts": validation_parts(outputs)}
+        if train_slice is not None and slice_parts is not None:
+            outputs = finite(asked(training, rows=train_slice.rows), epoch=epoch + 1)
+            row["train_slice_loss"] = objective.mean_loss(outputs, train_slice.table)
+            own = {NEGATIVE_LOG_LIKELIHOOD: row["train_slice_loss"], **train_slice.score(outputs)}
+            row[f"train_slice_{monitor}"] = float(own[monitor])
+            row["train_slice_examples"] = train_slice.examples
+            parts["train_slice_loss_parts"] = slice_parts(outputs)
+        state.loss_parts.append(parts)
         close_epoch(
             state,
             row,
@@ -183,6 +195,20 @@ def train(
         yield Moment(epoch + 1, state.step, per_epoch, len(rows), tokens, seen, mean_loss, row)
 
     keep_best(state)
+
+
+def finite(outputs: Outputs, *, epoch: int) -> Outputs:
+    """Return the outputs as they are.
+
+    Raises:
+        InputError: one of them is not a finite number.
+    """
+    if not outputs.finite:
+        raise InputError(
+            f"the model's answers are not finite numbers after epoch {epoch}; "
+            "set a lower lr for this method in params.yaml"
+        )
+    return outputs
 
 
 def close_epoch(

@@ -32,6 +32,9 @@ class TrainingState:
     history: list[dict[str, float]] = field(default_factory=list)
     """One row per finished epoch: epoch (from 1), step, learning_rate, losses, validation scores."""
 
+    loss_parts: list[dict[str, list[float]]] = field(default_factory=list)
+    """Beside each row of the history: parts that add up to its losses; see `tritune.training.loss_parts`."""
+
     best_epoch: int = 0
     """From 1; 0 before the first evaluation."""
 

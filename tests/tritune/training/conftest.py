@@ -16,7 +16,9 @@ from tritune.settings.train import TrainSettings
 from tritune.tokens import TokenTable
 from tritune.training.loop import train
 from tritune.training.optimizer import plan_optimizer
+from tritune.training.some_rows import rows_of
 from tritune.training.state import TrainingState
+from tritune.training.train_slice import TrainSlice
 
 CLASSES = 3
 VOCABULARY = 40
@@ -147,10 +149,15 @@ class Run:
             lambda outputs: classification_metrics(self.validation.labels, softmax(outputs.values))
         )
         self.monitor = str(options.pop("monitor", "macro_f1"))
+        watches = bool(options.pop("watches", False))
         self.settings = TrainSettings(**options)  # type: ignore[arg-type]
         self.plan = plan
         self.training = token_table(rows, seed=1)
         self.validation = token_table(20, seed=2)
+        watched = np.arange(0, rows, 2)
+        own = rows_of(self.training, watched)
+        scored = lambda outputs: classification_metrics(own.labels, softmax(outputs.values))  # noqa: E731
+        self.train_slice = TrainSlice(watched, own, scored) if watches else None
         self.state = TrainingState(
             model, plan_optimizer(model, plan, weight_decay=self.settings.weight_decay)
         )
@@ -169,6 +176,7 @@ class Run:
             pad_token_id=0,
             seed=self.seed,
             score=self.score,
+            train_slice=self.train_slice,
         )
 
     def finish(self) -> "Run":

@@ -46,6 +46,7 @@ def test_going_on_from_any_step_equals_the_uninterrupted_training(kit, tmp_path,
     assert resumed.weights() == whole.weights()
     assert resumed.state.history == whole.state.history
     assert [list(row) for row in resumed.state.history] == [list(row) for row in whole.state.history]
+    assert resumed.state.loss_parts == whole.state.loss_parts
     assert resumed.state.best_epoch == whole.state.best_epoch
 
 

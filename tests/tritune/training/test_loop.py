@@ -164,6 +164,33 @@ def test_the_history_names_every_metric_and_the_highest_rate(kit):
     assert [row["learning_rate"] for row in run.state.history] == pytest.approx([1.5e-3, 0.5e-3])
 
 
+def test_watching_training_rows_changes_neither_losses_nor_weights(kit):
+    def run(*, watches: bool):
+        net = kit.tiny_bert(dropout=0.3)
+        return kit.Run(net, kit.plan_for(net), watches=watches).finish()
+
+    plain, watched = run(watches=False), run(watches=True)
+    assert watched.weights() == plain.weights()
+    added = ["train_slice_loss", "train_slice_macro_f1", "train_slice_examples"]
+    assert list(watched.state.history[0]) == [*plain.state.history[0], *added]
+    for one, other in zip(plain.state.history, watched.state.history, strict=True):
+        assert one == {name: value for name, value in other.items() if name not in added}
+
+
+def test_training_rows_are_watched_in_evaluation_mode(kit):
+    """With a rate of nearly nothing the model stays as it was: its own loss can be asked for again."""
+    net = kit.tiny_bert(dropout=0.5)
+    run = kit.Run(net, kit.plan_for(net, lr=1e-12), rows=30, epochs=1, watches=True).finish()
+    batch = collate(run.train_slice.table, np.arange(15), pad_token_id=0)
+    net.eval()
+    logits = net(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
+    row, parts = run.state.history[0], run.state.loss_parts[0]
+    assert row["train_slice_loss"] == pytest.approx(F.cross_entropy(logits, batch.labels).item(), rel=1e-5)
+    assert row["train_slice_examples"] == 15
+    assert sum(parts["train_slice_loss_parts"]) == pytest.approx(row["train_slice_loss"])
+    assert sum(parts["validation_loss_parts"]) == pytest.approx(row["validation_loss"])
+
+
 def scripted(values: list[float]):
     """A score that takes the given values epoch by epoch."""
     waiting = iter(values)

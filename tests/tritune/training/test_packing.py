@@ -214,7 +214,7 @@ def trained(kit, tmp_path, *, packs: bool, low=lambda _: False, dropout=0.0, pre
             pad_token_id=0,
             memos=tmp_path,
         )
-        run = kit.Run(model, plan, precision=precision, epochs=2)
+        run = kit.Run(model, plan, precision=precision, epochs=2, watches=True)
         run.training, run.validation = reduced.training, reduced.validation
         assert run.training.packed
         assert (run.training.prefix_output is not None) == low("layer.0.")
@@ -250,6 +250,7 @@ def test_the_losses_of_a_training_are_those_with_padding(kit, tmp_path, low):
     for one, other in zip(padded.state.history, packed.state.history, strict=True):
         assert other["train_loss"] == pytest.approx(one["train_loss"], rel=1e-5)
         assert other["validation_loss"] == pytest.approx(one["validation_loss"], rel=1e-5)
+        assert other["train_slice_loss"] == pytest.approx(one["train_slice_loss"], rel=1e-5)
 
 
 def test_in_bf16_they_are_within_two_percent(kit, tmp_path):
@@ -264,6 +265,7 @@ def test_the_same_seed_gives_the_same_bytes_gone_on_with_or_not(kit, tmp_path):
     )
     assert whole.weights() == again.weights() == resumed.weights()
     assert whole.state.history == resumed.state.history
+    assert whole.state.loss_parts == resumed.state.loss_parts
 
 
 def test_tables_say_whether_their_batches_are_packed(kit):

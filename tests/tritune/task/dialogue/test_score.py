@@ -23,6 +23,7 @@ from tritune.task.dialogue.score import (
     turns_of,
 )
 from tritune.tokenizing import TextTokenizer
+from tritune.training.train_slice import write_slice
 
 TOKENIZER = byte_level(special=SPECIAL[CHATML])
 TOKENIZER.chat_template = CHATML
@@ -127,3 +128,12 @@ def test_scores_are_sums_over_dialogues(tmp_path):
     assert plain_score(of("negative_log_likelihood")) == pytest.approx(7 / 8)
     assert plain_score(of("rouge_l")) == pytest.approx(0.5)
     assert of("bleu") is None
+
+
+def test_a_slice_of_the_dialogues_has_all_rows_of_its_turns(split, tmp_path):
+    given, rows, reads_first = split
+    chosen = [number for number, row in enumerate(rows) if row["id"] == "b"]
+    cut = write_slice(given, np.array(chosen), tmp_path / "cut")
+    outputs = outputs_of(rows)
+    found = turns_of(cut, outputs.rows_at(np.array(chosen)), reads_first=reads_first)
+    assert found == [turn for turn in turns_of(given, outputs, reads_first=reads_first) if turn.id == "b"]

@@ -14,6 +14,7 @@ from tritune.task.named_entity_recognition.parts import parts
 from tritune.task.named_entity_recognition.rows import SCHEMA
 from tritune.task.named_entity_recognition.score import evaluate, guess, scorer
 from tritune.tokens import IGNORED, TokensInfo, read_tokens, token_schema
+from tritune.training.train_slice import write_slice
 
 LABELS = ["O", "B-x", "I-x"]
 INFO = TokensInfo(
@@ -61,6 +62,18 @@ def split(tmp_path: Path) -> Split:
 def outputs(*tags: int) -> Outputs:
     values = np.log(np.array([[2.0 if tag == one else 1 for one in range(3)] for tag in tags], np.float32))
     return Outputs(values, np.array([0, 3, 6, 7]))
+
+
+def test_a_slice_of_the_texts_is_scored_by_itself(split: Split, tmp_path: Path) -> None:
+    """Only the second text, whose one entity is found."""
+    cut = write_slice(split, np.array([2]), tmp_path / "cut")
+    values = outputs(1, 0, 2, 0, 0, 0, 1).rows_at(np.array([2]))
+    assert scorer(cut, INFO)(values) == {
+        "entity_precision": 1.0,
+        "entity_recall": 1.0,
+        "entity_f1": 1.0,
+        "accuracy": 1.0,
+    }
 
 
 def test_every_entity_of_the_file_counts_even_where_no_token_stands_for_it(split: Split) -> None:

@@ -19,6 +19,7 @@ from tritune.task.question_answering.parts import parts
 from tritune.task.question_answering.rows import SCHEMA
 from tritune.task.question_answering.score import evaluate, guess, scorer
 from tritune.tokens import TokensInfo, token_schema
+from tritune.training.train_slice import write_slice
 
 INFO = TokensInfo(
     task="question_answering",
@@ -198,3 +199,11 @@ def test_what_is_decided_is_fit_for_json(unanswerable):
 def test_nobody_can_tell_what_guessing_gives(tmp_path: Path):
     tokens = read_gold(split_of(tmp_path, "validation", [["ada"]])).tokens
     assert guess(tokens, tokens, INFO, label_smoothing=0.0) is None
+
+
+def test_a_slice_of_the_questions_is_scored_with_all_their_windows(tmp_path: Path):
+    """Of four questions the second and the fourth: one is answered right."""
+    given = split_of(tmp_path, "train", [["ada"], ["bob"], ["cyd"], ["dan"]])
+    cut = write_slice(given, np.array([2, 3, 6, 7]), tmp_path / "cut")
+    found = scorer(cut, INFO)(outputs_of((1, 0), (0, 0)))
+    assert (found["exact_match"], found["answer_f1"]) == (0.5, 0.5)
