@@ -24,6 +24,7 @@ from flows.register import register
 from flows.stage import stage
 from flows.workspace import dead_flows, remember_flow, run_folder
 from tritune.pipeline.dag import order_lock
+from tritune.pipeline.remote_results import remote_name
 from tritune.pipeline.reproduce import StageRunner
 from tritune.settings.project import read_project
 
@@ -44,7 +45,8 @@ async def finetune() -> list[State] | State:
     folder = run_folder(execution.root, str(runtime.flow_run.id))
     await close_dead_runs(execution.root)
     remember_flow(folder)
-    execution.runner = StageRunner(execution.root, receipts=folder)
+    fetch = bool(remote_name(execution.root))
+    execution.runner = StageRunner(execution.root, receipts=folder, fetch=fetch)
     if any(node.stale for node in execution.stages):
         await acreate_table_artifact(
             artifacts.plan_rows(execution.stages),
