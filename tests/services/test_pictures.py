@@ -1,4 +1,4 @@
-"""What a person sees of a run in Prefect's pages, looked at in headless Chromium; the pictures in docs/ are its.
+"""What a person sees of a run in Prefect's pages, in headless Chromium; the pictures in docs/ are its.
 
 `TRITUNE_PICTURES=docs/pictures` makes them anew.
 """
@@ -16,7 +16,7 @@ from toy_project import STAGES, Toy, wait_until
 
 
 @pytest.fixture
-def page(tmp_path: Path) -> Iterator[Any]:
+def page() -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api", reason="the extra `services` is not installed")
     program = shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
