@@ -100,6 +100,7 @@ def kill_machine(pid: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_trainings_spread_over_workers_and_one_that_dies_is_taken_over(machines: Machines):
     alone = machines.clone("alone")
     assert alone.dvc("repro")[0] == 0

@@ -144,7 +144,9 @@ class StageRunner:
         """
         code, told = self._exchange("fetch", stage)
         if code not in FOUND:
-            emit(f"DVC's remote could not be asked for a result, so this may run anew: {told}")
+            # Each try costs the waits of the remote's own library.
+            self._fetch = False
+            emit(f"DVC's remote did not answer; this run asks it no more and trains: {told}")
         return FOUND.get(code, "nowhere")
 
     def fetch_inputs(self, stage: str) -> None:

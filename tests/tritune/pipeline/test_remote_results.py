@@ -134,7 +134,10 @@ def test_a_remote_that_does_not_answer_stops_nothing(unreachable: Toy):
     said: list[str] = []
     outcome = runner.bring_up_to_date(Stage("prepare", ()), emit=said.append)
     assert outcome.state == "Completed"
-    assert said[0].startswith("DVC's remote could not be asked for a result, so this may run anew: ")
+    assert said[0].startswith("DVC's remote did not answer; this run asks it no more and trains: ")
+    said.clear()
+    assert runner.bring_up_to_date(Stage("prepare", ()), emit=said.append).state == "Cached"
+    assert said == []
 
 
 def test_an_address_is_told_without_its_password():
