@@ -44,6 +44,7 @@ def query(url: str, kind: str, body: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_run_shows_its_stages_logs_tables_report_and_end(
     toy: Toy, start_prefect: Callable[..., str], page: Any, tmp_path: Path
 ):

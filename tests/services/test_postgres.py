@@ -11,6 +11,7 @@ from toy_project import STAGES, Toy, states, wait_until
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_run_survives_a_restart_of_the_database_and_is_shown_as_completed(
     toy: Toy, postgres: Postgres, start_prefect: Callable[..., str]
 ):
