@@ -9,7 +9,12 @@ from typing import Any
 
 import psutil
 import pytest
+from prefect.states import Failed
 from toy_project import STAGES, Toy, make_toy, states, toy_environment, wait_until
+
+from flows import run, watcher
+from tritune.pipeline import remote_results
+from tritune.pipeline.dag import Stage
 
 TRAININGS = tuple(name for name in STAGES if name.startswith("train@"))
 
@@ -37,6 +42,33 @@ def test_without_a_remote_nothing_starts(in_process, tmp_path):
         "error: --pool: no DVC remote is set, through which machines pass on data and results; set one with "
         "`dvc remote add --default NAME URL` and commit .dvc/config\n",
     )
+
+
+def test_push_without_a_remote_is_refused_before_any_work(in_process, tmp_path):
+    done = in_process(make_toy(tmp_path / "toy", toy_environment(tmp_path)), "run", "--push")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "error: --push: no DVC remote is set; set one with `dvc remote add --default NAME URL`\n",
+    )
+
+
+def test_a_push_that_fails_at_the_end_says_which_stage_and_how_to_go_on(monkeypatch, capsys):
+    def refuse(_stage: str) -> None:
+        raise OSError("no space at s3://ann:secret@bucket")
+
+    monkeypatch.setattr(remote_results, "share_result", refuse)
+    assert run._push([Stage("prepare", ()), Stage("compare", ())]) == 1
+    assert capsys.readouterr().err == (
+        "error: prepare could not be pushed: no space at s3://bucket; again: tritune run --push\n"
+    )
+
+
+def test_a_flow_that_fails_before_its_first_stage_says_why(in_process, tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "_call_flow", lambda _workers: Failed(message="the pool could not be made"))
+    monkeypatch.setattr(watcher, "watch", lambda *_: None)
+    done = in_process(make_toy(tmp_path / "toy", toy_environment(tmp_path)), "run")
+    assert done.returncode == 1
+    assert "error: Prefect could not start, so nothing ran: the pool could not be made\n" in done.stdout
 
 
 def commit(toy: Toy) -> None:
@@ -106,20 +138,22 @@ def test_trainings_spread_over_workers_and_one_that_dies_is_taken_over(machines:
     assert alone.dvc("repro")[0] == 0
     for name in ("first", "second"):
         machines.start_worker(name, "machines", TOY_STEP_SECONDS="0.3")
-    run = machines.project.start(
+    coordinator = machines.project.start(
         sys.executable, "-m", "flows", "run", "--pool", "machines", PYTHONUNBUFFERED="1"
     )
     (first, process), (second, _) = machines.workers
     wait_until(
-        lambda: run.poll() is not None or (machines.training_on(first) and machines.training_on(second)),
+        lambda: (
+            coordinator.poll() is not None or (machines.training_on(first) and machines.training_on(second))
+        ),
         seconds=240,
     )
-    assert run.poll() is None, run.communicate()[0]
+    assert coordinator.poll() is None, coordinator.communicate()[0]
     assert machines.training_on(first) != machines.training_on(second)
     died = machines.training_on(first)
     kill_machine(process.pid)
-    output, _ = run.communicate(timeout=500)
-    assert run.returncode == 0, output
+    output, _ = coordinator.communicate(timeout=500)
+    assert coordinator.returncode == 0, output
     assert f"{died} | its worker died (no sign of life for 100 seconds); another one takes it" in output
     assert states(output) == dict.fromkeys(STAGES, "Completed")
     assert all(f"{stage}  Completed  ran on " in output for stage in TRAININGS)

@@ -7,6 +7,7 @@ dvc.yaml; `python -m tritune.pipeline.remote_results fetch STAGE` is a process t
 """
 
 import json
+import logging
 import os
 import re
 import sys
@@ -42,6 +43,9 @@ def fetch_result(stage: str) -> str:
         InputError: DVC cannot read the pipeline.
         Exception: The remote's own library, when it cannot be reached.
     """
+    for library in ("dvc_data", "dvc_objects"):
+        # They print a traceback for each file that a remote lacks.
+        logging.getLogger(library).setLevel(logging.CRITICAL)
     with open_repository(Path.cwd()) as repo:
         with repo.lock:
             loaded = repo.stage.load_one(name=stage)

@@ -11,7 +11,7 @@ from tritune.errors import InputError
 from tritune.pipeline import remote_results
 from tritune.pipeline.dag import Stage
 from tritune.pipeline.remote_results import remote_name, told
-from tritune.pipeline.reproduce import StageRunner
+from tritune.pipeline.reproduce import StageFailed, StageRunner
 
 STAGES = ["prepare", "train@full-13", "evaluate@full-13"]
 MADE = ("cache", "tmp", "data", "checkpoints", "evaluations", "metrics", "results", "dvc.lock")
@@ -138,6 +138,10 @@ def test_a_remote_that_does_not_answer_stops_nothing(unreachable: Toy):
     said.clear()
     assert runner.bring_up_to_date(Stage("prepare", ()), emit=said.append).state == "Cached"
     assert said == []
+    with pytest.raises(StageFailed, match=r"its result is here, but could not be pushed to DVC's remote: "):
+        runner.share_result("prepare")
+    with pytest.raises(StageFailed, match=r"what it reads could not be had from DVC's remote: "):
+        runner.fetch_inputs("train@full-13")
 
 
 def test_an_address_is_told_without_its_password():
