@@ -29,14 +29,16 @@ def mark_crashed(api: str, flow_run_id: str) -> None:
     runs = _post(api, "flow_runs/filter", {"flow_runs": {"id": {"any_": [flow_run_id]}, **unfinished}})
     tasks = _post(api, "task_runs/filter", {"task_runs": {**of_run, **unfinished}})
     ended = {"state": {"type": "CRASHED", "name": "Crashed", "message": MESSAGE}, "force": True}
-    for kind, found in (("task_runs", tasks), ("flow_runs", runs)):
+    for kind, found in (("flow_runs", runs), ("task_runs", tasks)):
         for run in found:
             _post(api, f"{kind}/{run['id']}/set_state", ended)
 
 
 def _post(api: str, path: str, body: Any) -> Any:
     request = urllib.request.Request(
-        f"{api}/{path}", data=json.dumps(body).encode(), headers={"Content-Type": "application/json"}
+        f"{api.rstrip('/')}/{path}",
+        data=json.dumps(body).encode(),
+        headers={"Content-Type": "application/json"},
     )
     if secret := os.environ.get("PREFECT_API_AUTH_STRING"):
         request.add_header("Authorization", f"Basic {base64.b64encode(secret.encode()).decode()}")

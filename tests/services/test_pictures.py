@@ -23,7 +23,7 @@ def page() -> Iterator[Any]:
         pytest.skip("Chromium is not installed: apt install chromium")
     with playwright.sync_playwright() as started:
         browser = started.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1280, "height": 860})
+        page = browser.new_page(viewport={"width": 1440, "height": 860})
         page.set_default_timeout(120_000)
         yield page
         browser.close()
@@ -82,7 +82,10 @@ def test_a_run_shows_its_stages_logs_tables_report_and_end(
     wait_until(lambda: run.poll() is not None or toy.scratch_step("train@full-13") >= 10, seconds=240)
     run.kill()
     run.communicate()
-    wait_until(lambda: query(url, "flow_runs", {"sort": "START_TIME_DESC"})[0]["state_name"] == "Crashed")
+    wait_until(
+        lambda: query(url, "flow_runs", {"sort": "START_TIME_DESC"})[0]["state_name"] == "Crashed",
+        seconds=240,
+    )
     page.goto(f"{ui}/runs")
     page.get_by_text("train full on").first.wait_for()
     page.get_by_text("Crashed").first.wait_for()
