@@ -6,12 +6,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
 CPU_TAG := $(shell command -v nvidia-smi >/dev/null 2>&1 || echo +cpu)
 
-.PHONY: demo test test-slow check bench setup clean help
+.PHONY: demo test test-slow test-services check bench setup clean help
 
 help:
 	@echo "make demo       fine-tune a packaged model three ways on packaged text, compare, register"
 	@echo "make test       run the tests (under 10 minutes on 2 cores)"
 	@echo "make test-slow  run the long tests too"
+	@echo "make test-services  run the tests with PostgreSQL, S3, several workers and a browser"
 	@echo "make check      linter, format and types"
 	@echo "make bench      time training against transformers' Trainer"
 	@echo "make clean      remove .venv (data, models and caches stay)"
@@ -31,6 +32,11 @@ test: .venv/installed
 
 test-slow: .venv/installed
 	$(BIN)/python -m pytest -m "slow or not slow"
+
+# PostgreSQL and Chromium are the system's own (on Debian: postgresql, chromium); a test skips without its service.
+test-services: .venv/installed
+	$(PIP) install --quiet -c constraints.txt --editable ".[dev,services]"
+	$(BIN)/python -m pytest -m "slow or not slow" tests/services tests/flows/test_pool.py
 
 check: .venv/installed
 	$(BIN)/ruff check .

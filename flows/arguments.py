@@ -40,6 +40,22 @@ def parser_of(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     run.add_argument(
         "--report", action="store_true", help="show the run in the Prefect UI even if nothing is stale"
     )
+    run.add_argument(
+        "--pool",
+        default="",
+        metavar="NAME",
+        help="have the workers of this Prefect work pool train (default: this machine trains)",
+    )
+    run.add_argument(
+        "--push", action="store_true", help="leave every stage's result in DVC's remote, for other clones"
+    )
+
+    work = add(
+        "work",
+        "take trainings of other machines' runs from a Prefect work pool, until Ctrl-C",
+        "  tritune work --pool gpus",
+    )
+    work.add_argument("--pool", required=True, metavar="NAME", help="as in tritune run --pool NAME")
 
     add(
         "retrain",

@@ -69,8 +69,15 @@ def _run(given: argparse.Namespace) -> int:
     _enter_project()
     from flows.run import run
 
-    code: int = run(report=given.report)
+    code: int = run(report=given.report, pool=given.pool, push=given.push)
     return code
+
+
+def _work(given: argparse.Namespace) -> None:
+    _enter_project()
+    from flows.worker import work
+
+    work(pool=given.pool)
 
 
 def _retrain(_: argparse.Namespace) -> int:
@@ -262,6 +269,7 @@ def _ui(given: argparse.Namespace) -> int:
 
 COMMANDS: Mapping[str, Command] = {
     "run": _run,
+    "work": _work,
     "retrain": _retrain,
     "serve": _serve,
     "use": _use,

@@ -5,13 +5,23 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from flows.display import Display
 from flows.sources import stale_sources
 from tritune.pipeline.dag import Stage
-from tritune.pipeline.reproduce import Outcome, StageFailed, StageRunner
+from tritune.pipeline.reproduce import Outcome, StageFailed
 from tritune.settings.project import Project
+
+
+class Runner(Protocol):
+    """Brings stages up to date, from several threads: `StageRunner` here, `PoolRunner` by other machines."""
+
+    def bring_up_to_date(
+        self, stage: Stage, *, force: bool = False, emit: Callable[[str], None] = print
+    ) -> Outcome: ...
+
+    def stop(self) -> None: ...
 
 
 @dataclass
@@ -29,7 +39,10 @@ class Execution:
     source_changes: Callable[[], Mapping[str, str]] = dict
     """Asked after DVC brought a stage back: which stages' sources differ from what was fetched, and why."""
 
-    runner: StageRunner | None = None
+    pool: str = ""
+    """Prefect work pool whose workers train; empty: this machine does."""
+
+    runner: Runner | None = None
     """None until the flow run has an id, and so a folder for receipts."""
 
     outcomes: dict[str, Outcome] = field(default_factory=dict)
@@ -64,6 +77,7 @@ def begin(
     stages: Sequence[Stage],
     forced: Mapping[str, str],
     display: Display,
+    pool: str = "",
 ) -> Execution:
     """Return a new execution, and make it the one that flow and tasks work for.
 
@@ -75,6 +89,7 @@ def begin(
         stages=stages,
         forced=forced,
         display=display,
+        pool=pool,
         source_changes=lambda: stale_sources(project, root=root),
     )
     _current.set(execution)

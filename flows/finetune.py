@@ -12,18 +12,19 @@ from prefect import flow, get_run_logger, runtime
 from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
-from prefect.exceptions import ObjectNotFound
 from prefect.futures import PrefectFuture, wait
-from prefect.states import Cancelled, Crashed
+from prefect.states import Cancelled
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows import artifacts, summary
-from flows.execution import Execution, current
+from flows.crashed import mark_crashed
+from flows.execution import Execution, Runner, current
 from flows.own_server import keep_server
 from flows.register import register
 from flows.stage import stage
 from flows.workspace import dead_flows, remember_flow, run_folder
 from tritune.pipeline.dag import order_lock
+from tritune.pipeline.remote_results import remote_name
 from tritune.pipeline.reproduce import StageRunner
 from tritune.settings.project import read_project
 
@@ -43,8 +44,11 @@ async def finetune() -> list[State] | State:
     keeper = asyncio.create_task(keep_server())
     folder = run_folder(execution.root, str(runtime.flow_run.id))
     await close_dead_runs(execution.root)
-    remember_flow(folder)
-    execution.runner = StageRunner(execution.root, receipts=folder)
+    async with get_client() as client:
+        remember_flow(folder, api=str(client.api_url))
+    fetch = bool(remote_name(execution.root))
+    here = StageRunner(execution.root, receipts=folder, fetch=fetch)
+    execution.runner = await _by_pool(execution, here) if execution.pool else here
     if any(node.stale for node in execution.stages):
         await acreate_table_artifact(
             artifacts.plan_rows(execution.stages),
@@ -79,6 +83,13 @@ async def finetune() -> list[State] | State:
 def side_by_side(workers: int) -> ThreadPoolTaskRunner:
     """Return the task runner. Training slots are taken in a stage's process; this bounds how many wait."""
     return ThreadPoolTaskRunner(max_workers=workers)
+
+
+async def _by_pool(execution: Execution, here: StageRunner) -> Runner:
+    from flows.pool import PoolRunner, deploy
+
+    await asyncio.to_thread(deploy, execution.pool)
+    return PoolRunner(execution.root, here, pool=execution.pool)
 
 
 async def _publish_results(execution: Execution) -> None:
@@ -119,10 +130,8 @@ async def _stop_when_cancelled(execution: Execution) -> None:
 async def close_dead_runs(root: Path) -> None:
     """Mark runs whose process was killed as Crashed; they would be shown as running for ever."""
     async with get_client() as client:
+        api = str(client.api_url)
         for flow_run_id, folder in dead_flows(root):
-            with contextlib.suppress(ObjectNotFound):
-                run = await client.read_flow_run(flow_run_id)  # type: ignore[arg-type]
-                if run.state is None or not run.state.is_final():
-                    ended = Crashed(message="the process died (kill -9, reboot)")
-                    await client.set_flow_run_state(run.id, ended, force=True)
+            with contextlib.suppress(OSError):
+                await asyncio.to_thread(mark_crashed, api, flow_run_id)
             shutil.rmtree(folder, ignore_errors=True)

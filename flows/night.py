@@ -6,6 +6,7 @@ from pathlib import Path
 from tritune.errors import InputError
 from tritune.pipeline.opening import check_dvc_folder
 from tritune.pipeline.registry import artifact_name
+from tritune.pipeline.work_tree import TREE
 from tritune.settings.project import read_project
 
 
@@ -16,7 +17,7 @@ def retrain_now() -> int:
         InputError: Another retraining is going on, or this is no project that could be retrained.
     """
     from flows.home import prepare_environment
-    from flows.own_server import end_server_with_run
+    from flows.watcher import watch
     from flows.workspace import only_retraining
 
     root = Path.cwd()
@@ -26,7 +27,7 @@ def retrain_now() -> int:
     with only_retraining(root):
         pass  # told before Prefect loads; the flow itself holds the lock
     prepare_environment(root)
-    end_server_with_run()
+    watch(root, root / TREE)
     from flows.decision import REFUSED
     from flows.retrain import retrain
 

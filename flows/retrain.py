@@ -11,6 +11,7 @@ from pathlib import Path
 
 from prefect import flow, get_run_logger, runtime, task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled
 
@@ -46,7 +47,8 @@ def retrain() -> State:
         asyncio.run(close_dead_runs(root))
         close_work_tree(root)
         folder = run_folder(root, str(runtime.flow_run.id))
-        remember_flow(folder)
+        with get_client(sync_client=True) as client:
+            remember_flow(folder, api=str(client.api_url))
         try:
             return publish(root, _decision(root))
         except CancelledRun:

@@ -14,6 +14,7 @@ from tritune.versions import FILE as VERSIONS_FILE
 from tritune.versions import check_versions
 
 if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State
     from rich.console import Console
 
     from flows.execution import Execution
@@ -21,20 +22,27 @@ if TYPE_CHECKING:
 GO_ON = "what is done is kept, and a training goes on where it was: tritune run"
 
 
-def run(*, report: bool) -> int:
+def run(*, report: bool, pool: str = "", push: bool = False) -> int:
     """Bring every stage up to date and register the result. Return the exit code.
 
     Args:
         report: Run the flow even when nothing is stale, so that Prefect shows every stage as Cached.
+        pool: Prefect work pool whose workers train; empty: this machine does.
+        push: Leave every stage's result in DVC's remote at the end.
 
     Raises:
         InputError: Something the user gave is wrong; found before any work.
     """
     from flows.sources import check_sources, stale_sources
+    from flows.worker import check_shared_services
     from flows.workspace import only_run
 
     root = Path.cwd()
     project = read_project(root / "params.yaml")
+    if pool:
+        check_shared_services(root, asked_by="--pool")
+    if push:
+        check_remote(root)
     with only_run(root):
         forced = stale_sources(project, root=root)
         stages = read_stages(root, forced=forced)
@@ -42,9 +50,45 @@ def run(*, report: bool) -> int:
             if any(stage.name == "fetch" and stage.stale for stage in stages):
                 check_sources(project, root=root)
             check_before_work(root, stages)
-            return _run_flow(root, stages, forced, project)
-        print(f"up to date: {len(stages)} stages have nothing to do", flush=True)
-        return _register_if_new(root, stages)
+            code = _run_flow(root, stages, forced, project, pool=pool)
+        else:
+            print(f"up to date: {len(stages)} stages have nothing to do", flush=True)
+            code = _register_if_new(root, stages)
+        return _push(stages) if push and code == 0 else code
+
+
+def check_remote(root: Path) -> None:
+    """Find out whether results could be pushed, before anything runs.
+
+    Raises:
+        InputError: No DVC remote is set, or it cannot be reached.
+    """
+    from tritune.pipeline.integrity import remote_of
+
+    name, reachable = remote_of(root)
+    if not name:
+        raise InputError("--push: no DVC remote is set; set one with `dvc remote add --default NAME URL`")
+    if not reachable:
+        raise InputError(
+            f"--push: DVC's remote {name} cannot be reached; see where it is with `dvc remote list`, or run "
+            "without --push and push later"
+        )
+
+
+def _push(stages: Sequence[Stage]) -> int:
+    from tritune.pipeline.remote_results import share_result, told
+
+    try:
+        for stage in stages:
+            share_result(stage.name)
+    except Exception as error:  # whatever the remote's own library throws
+        print(
+            f"error: {stage.name} could not be pushed: {told(error)}; again: tritune run --push",
+            file=sys.stderr,
+        )
+        return 1
+    print(f"pushed: the results of {len(stages)} stages are in DVC's remote", flush=True)
+    return 0
 
 
 def check_before_work(root: Path, stages: Sequence[Stage]) -> None:
@@ -73,23 +117,24 @@ def _register_if_new(root: Path, stages: Sequence[Stage]) -> int:
     return 0
 
 
-def _run_flow(root: Path, stages: list[Stage], forced: dict[str, str], project: Project) -> int:
+def _run_flow(root: Path, stages: list[Stage], forced: dict[str, str], project: Project, *, pool: str) -> int:
     from rich.console import Console
 
     from flows.display import Display
     from flows.execution import begin
     from flows.home import prepare_environment
-    from flows.own_server import end_server_with_run
+    from flows.watcher import watch
 
     console = Console(file=sys.stdout)
     stale = sum(stage.stale for stage in stages)
     console.print(f"{stale} of {len(stages)} stages may have work to do; starting", highlight=False)
     prepare_environment(root)
-    end_server_with_run()
+    watch(root)
     with Display(console, metric=shown_metric(project)) as display:
-        execution = begin(project, root=root, stages=stages, forced=forced, display=display)
+        execution = begin(project, root=root, stages=stages, forced=forced, display=display, pool=pool)
         try:
-            _call_flow(workers(project))
+            # A stage that waits for a worker of a pool costs a thread and no more.
+            state = _call_flow(len(stages) if pool else workers(project))
         except KeyboardInterrupt:
             display.say(f"stopped; {GO_ON}")
             return 1
@@ -99,6 +144,9 @@ def _run_flow(root: Path, stages: list[Stage], forced: dict[str, str], project: 
             display.say(f"error: Prefect could not {failed}: {error}")
             if execution.runner is None:
                 return 1
+        if execution.runner is None:
+            display.say(f"error: Prefect could not start, so nothing ran: {state.message}")
+            return 1
     return _conclude(console, execution, task=project.task)
 
 
@@ -109,10 +157,10 @@ def shown_metric(project: Project) -> str:
     return main_metric(project.task, objective=objective) if monitor == "auto" else monitor
 
 
-def _call_flow(workers: int) -> None:
+def _call_flow(workers: int) -> "State":
     from flows.finetune import finetune, side_by_side
 
-    asyncio.run(finetune.with_options(task_runner=side_by_side(workers))(return_state=True))
+    return asyncio.run(finetune.with_options(task_runner=side_by_side(workers))(return_state=True))
 
 
 def workers(project: Project) -> int:

@@ -64,10 +64,28 @@ def run_folder(root: Path, flow_run_id: str) -> Path:
     return root / WORK / "runs" / flow_run_id
 
 
-def remember_flow(folder: Path) -> None:
-    """Note in a run's folder which process it is, so that a killed one can be told from a live one."""
+def remember_flow(folder: Path, *, api: str) -> None:
+    """Note in a run's folder which process it is, so that a killed one can be told from a live one.
+
+    Args:
+        api: Address of the Prefect server that shows it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "flow.json").write_text(json.dumps({"process": supervisor.signature()}), encoding="utf-8")
+    content = {"process": supervisor.signature(), "api": api}
+    (folder / "flow.json").write_text(json.dumps(content), encoding="utf-8")
+
+
+def flows_of(root: Path, process: str) -> Iterator[tuple[str, str]]:
+    """Yield server and id of each run that a process had begun and not ended.
+
+    Args:
+        process: Its signature.
+    """
+    for path in sorted((root / WORK / "runs").glob("*/flow.json")):
+        with contextlib.suppress(json.JSONDecodeError, KeyError):
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if content["process"] == process:
+                yield content["api"], path.parent.name
 
 
 def dead_flows(root: Path) -> Iterator[tuple[str, Path]]:

@@ -2,7 +2,7 @@
 
 Reads `base`, `data/tokens`, training and validation rows as ingested, `plans/METHOD`, and `sweeps/METHOD`,
 which says how many times the plan's rates to take. Writes `checkpoints/METHOD-SEED`, which any program that
-knows transformers can load, and `histories/METHOD-SEED.parquet`. Keeps its state in scratch and goes on there.
+knows transformers can load, and `histories/METHOD-SEED.parquet`. Goes on from its state in scratch.
 """
 
 import json

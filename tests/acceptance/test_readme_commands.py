@@ -25,6 +25,8 @@ NOT_RUN_HERE = {
     "tritune verify v0.0.1": "trains all over again; tests/acceptance/test_verify.py does that",
     "tritune retrain": "trains again in a tree apart; tests/flows/test_retrain.py plays nights",
     'tritune serve --cron "0 3 * * *"': "waits for the night; tests/flows/test_serve.py starts it",
+    "tritune work --pool gpus": "works until it is stopped; tests/flows/test_pool.py starts two",
+    "tritune run --pool gpus": "needs workers; tests/flows/test_pool.py has some",
     "git log refs/tritune/decisions": "needs a decision; tests/tritune/pipeline/test_decisions.py makes some",
     ". .venv/bin/activate": "a test's clone has no environment; the fixture puts tritune and dvc on PATH",
 }

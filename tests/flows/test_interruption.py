@@ -74,7 +74,7 @@ def test_kill_9_leaves_no_process_and_the_rerun_resumes_to_the_same_bytes(traini
     training.run.communicate()
     wait_until(lambda: not training.processes(), seconds=4)
     interrupted = [stage for stage in TRAININGS if training.scratch_step(stage) > 0]
-    assert flow_states(training)[0] == "Running"
+    wait_until(lambda: flow_states(training)[0] == "Crashed", seconds=20)
     code, output = training.tritune("run")
     assert code == 0, output
     for stage in interrupted:

@@ -24,6 +24,7 @@ from tritune.pipeline.locks import Busy, held, one_of, training_slots
 from tritune.pipeline.machine import MEASUREMENTS, this_machine
 from tritune.pipeline.outputs import check_writable, move_into_place, write_provenance
 from tritune.pipeline.receipt import Receipt
+from tritune.pipeline.shared_scratch import shared
 from tritune.pipeline.supervisor import end_with_supervisor
 from tritune.versions import FILE as VERSIONS_FILE
 from tritune.versions import check_versions
@@ -87,7 +88,7 @@ def _run_alone(
     scratch.mkdir(parents=True, exist_ok=True)
     context = StageContext(stage, item, identity.params, identity.inputs, identity.outputs, scratch)
 
-    with _slot(identity):
+    with _slot(identity), shared(scratch, stage=stage, key=scratch.name):
         begun = time.monotonic()
         load_body()(context)
         seconds = time.monotonic() - begun

@@ -13,20 +13,17 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import psutil
-
 from tritune.pipeline import guard, receipt, supervisor
 from tritune.pipeline.dag import Stage
 from tritune.pipeline.deaths import death, less_memory, memory_kills
-
-SECONDS_TO_END = 10.0
-"""Between asking a stage to end and killing it."""
+from tritune.pipeline.dvc_output import error_in, is_noise
+from tritune.pipeline.process_group import end_group
+from tritune.pipeline.remote_results import FOUND
 
 LINES_OF_TAIL = 20
 KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
@@ -110,12 +107,14 @@ def rerun_command(stage: str) -> str:
 class StageRunner:
     """Brings stages up to date, several at a time from different threads, until it is stopped."""
 
-    def __init__(self, root: Path, *, receipts: Path) -> None:
+    def __init__(self, root: Path, *, receipts: Path, fetch: bool = False) -> None:
         """Args:
         root: The project.
         receipts: A folder of this run's own, where stages say how they ended.
+        fetch: Ask DVC's remote for a stage's result before its body would run.
         """
         self._root = root
+        self._fetch = fetch
         self._receipts = receipts.resolve()
         self._receipts.mkdir(parents=True, exist_ok=True)
         self._live: set[subprocess.Popen[str]] = set()
@@ -135,9 +134,61 @@ class StageRunner:
         Raises:
             StageFailed: It failed, took too long, or was stopped.
         """
+        fetched = self._fetch and not force and self.find_result(stage.name, emit) == "fetched"
+        outcome = self._reproduce(stage, force=force, emit=emit)
+        if fetched and outcome.state != "Completed":
+            return Outcome(stage.name, "Restored", "outputs came from DVC's remote")
+        return outcome
+
+    def find_result(self, stage: str, emit: Callable[[str], None] = print) -> str:
+        """Ask DVC's remote for what a stage would give; return `fetched`, `here` or `nowhere`.
+
+        Args:
+            emit: Is told when the remote does not answer, which counts as `nowhere`.
+        """
+        code, told = self._exchange("fetch", stage)
+        if code not in FOUND:
+            # Each try costs the waits of the remote's own library.
+            self._fetch = False
+            emit(f"DVC's remote did not answer; this run asks it no more and trains: {told}")
+        return FOUND.get(code, "nowhere")
+
+    def fetch_inputs(self, stage: str) -> None:
+        """Bring what a stage reads of other stages' outputs here from DVC's remote.
+
+        Raises:
+            StageFailed: The remote cannot be reached, or lacks a part.
+        """
+        code, told = self._exchange("inputs", stage)
+        if code != 0:
+            raise StageFailed(stage, f"what it reads could not be had from DVC's remote: {told}")
+
+    def share_result(self, stage: str) -> None:
+        """Leave the result of a stage that is up to date in DVC's remote.
+
+        Raises:
+            StageFailed: The remote cannot be reached, or does not take it.
+        """
+        code, told = self._exchange("share", stage)
+        if code != 0:
+            raise StageFailed(stage, f"its result is here, but could not be pushed to DVC's remote: {told}")
+
+    def _exchange(self, verb: str, stage: str) -> tuple[int, str]:
+        """Run `remote_results` on a stage; return its exit code and the last line that it printed."""
+        process = self._start(stage, [sys.executable, "-m", "tritune.pipeline.remote_results", verb, stage])
+        try:
+            output, _ = process.communicate()
+        finally:
+            self._live.discard(process)
+        if self._stopping.is_set():
+            raise StageFailed(stage, "stopped", stopped=True)
+        return process.returncode, next(reversed(output.splitlines()), "")
+
+    def _reproduce(self, stage: Stage, *, force: bool, emit: Callable[[str], None]) -> Outcome:
         (self._receipts / f"{stage.name}.json").unlink(missing_ok=True)
         kills_before = memory_kills()
-        process = self._start(stage.address, force=force)
+        command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "-s", stage.address]
+        process = self._start(stage.name, [*command, "-f"] if force else command)
         timed_out = threading.Event()
         timer = self._end_after(process, stage.meta.get("timeout"), timed_out)
         lines: list[str] = []
@@ -146,7 +197,7 @@ class StageRunner:
             for line in process.stdout:
                 if text := line.rstrip():
                     lines = [*lines, text][-LINES_OF_TAIL:]
-                    if not _is_dvc_noise(text):
+                    if not is_noise(text):
                         emit(text)
             code = process.wait()
         finally:
@@ -168,19 +219,18 @@ class StageRunner:
         with self._guard:
             self._stopping.set()
             live = list(self._live)
-        threads = [threading.Thread(target=_end_group, args=(process,)) for process in live]
+        threads = [threading.Thread(target=end_group, args=(process,)) for process in live]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
 
-    def _start(self, stage: str, *, force: bool) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "-s", stage]
+    def _start(self, stage: str, command: list[str]) -> "subprocess.Popen[str]":
         with self._guard:
             if self._stopping.is_set():
                 raise StageFailed(stage, "stopped before it started", stopped=True)
             process = subprocess.Popen(
-                [*command, "-f"] if force else command,
+                command,
                 cwd=self._root,
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
@@ -215,7 +265,7 @@ class StageRunner:
 
         def end() -> None:
             timed_out.set()
-            _end_group(process)
+            end_group(process)
 
         timer = threading.Timer(seconds, end)
         timer.start()
@@ -244,53 +294,11 @@ class StageRunner:
             )
         if match := re.search(r"exited with (-?\d+)", text):
             code = int(match[1])
-            own = [line for line in lines if not _is_dvc_noise(line)]
+            own = [line for line in lines if not is_noise(line)]
             advice = less_memory(node, root=self._root)
             error = "\n".join([death(code, memory_ran_out=memory_ran_out, advice=advice), *own])
             # What the system killed for want of memory is the user's to make smaller.
             users_error = code == 2 or (memory_ran_out and code in KILLED)
             return StageFailed(stage, error, users_error=users_error, busy=code == supervisor.ORPHANED)
         busy = "is busy" in text or "Unable to acquire lock" in text
-        return StageFailed(stage, _dvc_error(lines), busy=busy)
-
-
-_NOISE = re.compile(
-    r"Running stage '|> python -m |Updating lock file|Generating lock file|To track the changes|\tgit add "
-    r"|To enable auto staging|Use `dvc push`|ERROR: failed to reproduce|Stage '.*' (didn't change|is cached)"
-    r"|Data and pipelines are up to date|\tdvc config core.autostage|To hash all"
-)
-
-
-def _is_dvc_noise(line: str) -> bool:
-    return _NOISE.match(line) is not None
-
-
-def _dvc_error(lines: list[str]) -> str:
-    """Return what DVC itself complains about, from its first error on."""
-    for number, line in enumerate(lines):
-        if line.startswith("ERROR: "):
-            first = re.sub(r"^ERROR: (failed to reproduce '[^']*': )?", "", line)
-            return "\n".join([first, *lines[number + 1 :]])
-    return "\n".join(lines)
-
-
-def _end_group(process: "subprocess.Popen[str]") -> None:
-    """End a process group: ask, wait, kill."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        deadline = time.monotonic() + SECONDS_TO_END
-        while time.monotonic() < deadline:
-            process.poll()
-            if not _group_lives(process.pid):
-                return
-            time.sleep(0.05)
-
-
-def _group_lives(group: int) -> bool:
-    """Tell whether a process of the group is left; one that waits to be reaped is not."""
-    for process in psutil.process_iter():
-        with contextlib.suppress(ProcessLookupError, psutil.Error):
-            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
-                return True
-    return False
+        return StageFailed(stage, error_in(lines), busy=busy)

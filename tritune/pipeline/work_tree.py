@@ -36,11 +36,11 @@ def open_work_tree(root: Path) -> Path:
     project = read_project(root / "params.yaml")
     commit = freeze(root, output=MODEL, message="The project at the beginning of a retraining")
     git(root, "worktree", "add", "--quiet", "--force", "--detach", str(tree), commit)
-    _share_cache(root, tree)
+    share_cache(root, tree)
     for name in SHARED:
-        _link(root / WORK / name, tree / WORK / name)
+        link_folder(root / WORK / name, tree / WORK / name)
     # A killed training goes on in the next work tree.
-    _link(root / SCRATCH, tree / WORK / "scratch")
+    link_folder(root / SCRATCH, tree / WORK / "scratch")
     _link_sources(project, root, tree)
     return tree
 
@@ -50,7 +50,8 @@ def close_work_tree(root: Path) -> None:
     remove_tree(root, root / TREE)
 
 
-def _share_cache(root: Path, tree: Path) -> None:
+def share_cache(root: Path, tree: Path) -> None:
+    """Have DVC use the project's cache, remotes and passwords in a work tree."""
     from dvc.config import Config
 
     local = root / ".dvc/config.local"
@@ -63,7 +64,8 @@ def _share_cache(root: Path, tree: Path) -> None:
         settings.setdefault("cache", {})["dir"] = cache
 
 
-def _link(target: Path, link: Path) -> None:
+def link_folder(target: Path, link: Path) -> None:
+    """Have a folder found at another place too; it is made where it is missing."""
     target.mkdir(parents=True, exist_ok=True)
     link.parent.mkdir(parents=True, exist_ok=True)
     link.symlink_to(target.resolve(), target_is_directory=True)

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from toy_project import Toy, wait_until
 
-from tritune.pipeline import reproduce
+from tritune.pipeline import process_group
 from tritune.pipeline.dag import order_lock, read_stages
-from tritune.pipeline.reproduce import StageFailed, StageRunner, _is_dvc_noise, rerun_command
+from tritune.pipeline.dvc_output import is_noise
+from tritune.pipeline.reproduce import StageFailed, StageRunner, rerun_command
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def test_stopping_ends_what_runs_and_refuses_what_comes(toy, runner):
 
 
 def test_a_stage_that_does_not_react_is_killed(toy, runner, monkeypatch):
-    monkeypatch.setattr(reproduce, "SECONDS_TO_END", 0.5)
+    monkeypatch.setattr(process_group, "SECONDS_TO_END", 0.5)
     prepare = stage(toy, "prepare")
     (toy.folder / "tasks/prepare.py").write_text(
         "import signal, time\n"
@@ -121,9 +122,9 @@ def test_dvc_s_own_lines_are_told_from_the_stage_s():
         "Updating lock file 'dvc.lock'",
         "\tgit add dvc.lock",
     ):
-        assert _is_dvc_noise(line)
+        assert is_noise(line)
     for line in ("epoch 1/2", "Running out of ideas", "error: no"):
-        assert not _is_dvc_noise(line)
+        assert not is_noise(line)
 
 
 def test_dvc_lock_is_put_in_the_order_of_dvc_yaml_with_the_same_content(toy, runner):
