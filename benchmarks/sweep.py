@@ -96,6 +96,7 @@ def trainings(method: str, options: argparse.Namespace, case: dict[str, Any]) ->
         "precision": "fp32",
         "device": prepare_torch(compute),
         "memo_gib": compute.prefix_memo_gib,
+        "recompute": False,
         "memos": Path("memos"),
     }
     if "sweep" not in case:

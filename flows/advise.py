@@ -36,7 +36,7 @@ from tritune.pipeline.reproduce import Outcome, StageFailed, StageRunner, rerun_
 from tritune.settings.project import Project, read_project
 from tritune.tokens import TokensInfo, read_tokens_info
 
-NEEDED = ("fetch", "ingest", "tokenize", "prepare")
+NEEDED = ("fetch", "ingest", "tokenize", "prepare", "sweep")
 """Stages of dvc.yaml that cells are computed from."""
 
 START_SECONDS = 8.0

@@ -72,6 +72,7 @@ def _found(ctx: StageContext, settings: Any, train: TrainSettings, compute: Comp
         precision=chosen_precision(compute, device),
         device=device,
         memo_gib=compute.prefix_memo_gib,
+        recompute=compute.recompute_activations,
         memos=ctx.memos,
         score=judge(info, validation),
     )

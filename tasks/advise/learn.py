@@ -34,6 +34,7 @@ from tritune.plan.fits import check_plan_fits
 from tritune.plan.tuning_plan import TuningPlan
 from tritune.settings.model import GenerateSettings
 from tritune.settings.train import ComputeSettings, TrainSettings
+from tritune.sweep.result import Sweep
 from tritune.task.contract import Split, task_module
 from tritune.tokens import TokensInfo, TokenTable, read_tokens, read_tokens_info
 from tritune.training.batches import steps_per_epoch
@@ -126,13 +127,14 @@ def run(ctx: StageContext) -> None:
             ctx.measurements["resumed"] = True
         else:
             print(f"{method}:", flush=True)
-            plan = (ctx.input("plans") / method / "plan.json").read_text(encoding="utf-8")
+            plan = TuningPlan.from_json((ctx.input("plans") / method / "plan.json").read_text("utf-8"))
+            sweep = Sweep.from_json((ctx.input("sweeps") / method / "sweep.json").read_text("utf-8"))
             aside = ctx.scratch / "answers"
             shutil.rmtree(aside, ignore_errors=True)
             aside.mkdir(parents=True)
             began = time.monotonic()
             prefix_seconds, resumed = learn(
-                given, TuningPlan.from_json(plan), method=method, scratch=ctx.scratch, folder=aside
+                given, sweep.applied_to(plan), method=method, scratch=ctx.scratch, folder=aside
             )
             ctx.measurements[f"{method}_seconds"] = time.monotonic() - began
             ctx.measurements["prefix_seconds"] = prefix_seconds + ctx.measurements.get("prefix_seconds", 0.0)
@@ -166,6 +168,7 @@ def learn(given: _Given, plan: TuningPlan, *, method: str, scratch: Path, folder
         objective=objective,
         precision=precision,
         memo_gib=given.compute.prefix_memo_gib,
+        recompute=given.compute.recompute_activations,
         pad_token_id=info.pad_token_id,
         memos=given.memos,
     )

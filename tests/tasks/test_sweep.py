@@ -156,6 +156,7 @@ def ready(project: Path, *, seed: int = 13) -> trial.Start:
         precision="fp32",
         device=torch.device("cpu"),
         memo_gib=0.0,
+        recompute=False,
         memos=project / "memos",
         score=trial.judge(info, validation),
     )

@@ -74,6 +74,7 @@ class Setting:
     precision: Precision
     device: torch.device
     memo_gib: float
+    recompute: bool
     memos: Path
     score: Score
     """Scores of an epoch on the validation split; the negative log likelihood among them takes the place of
@@ -111,6 +112,7 @@ class Start:
             objective=self.objective,
             precision=setting.precision,
             memo_gib=setting.memo_gib,
+            recompute=setting.recompute,
             pad_token_id=setting.info.pad_token_id,
             memos=setting.memos,
         )

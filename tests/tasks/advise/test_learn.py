@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks import evaluate, prepare, tokenize, train
+from tasks import evaluate, prepare, sweep, tokenize, train
 from tasks.advise import learn, report
 from tritune.errors import InputError
 from tritune.pipeline.context import StageContext
@@ -49,6 +49,8 @@ def folder(tmp_path_factory, tiny_base: Path, topic_rows) -> Path:
         stage(folder, tokenize, ["data/ingested", "base"], ["data/tokens"])
         for method in PARAMS["methods"]:
             stage(folder, prepare, ["base", "data/tokens"], [f"plans/{method}"], method=method)
+            inputs = ["base", "data/tokens", f"plans/{method}"]
+            stage(folder, sweep, inputs, [f"sweeps/{method}"], method=method)
         for size, seed in (("24", "13"), ("24", "14"), ("24", "15"), ("all", "13")):
             cell(folder, size, seed)
     return folder
@@ -76,7 +78,7 @@ def stage(folder: Path, body, inputs, outputs, *, keep: bool = False, **item) ->
 
 
 def cell(folder: Path, size: str, seed: str, *, name: str | None = None, keep: bool = False) -> StageContext:
-    inputs = ["base", "data/ingested", "data/tokens", "plans"]
+    inputs = ["base", "data/ingested", "data/tokens", "plans", "sweeps"]
     outputs = [f"advise/cells/{name or f'{size}-{seed}'}"]
     return stage(folder, learn, inputs, outputs, keep=keep, size=size, seed=seed)
 
@@ -95,7 +97,7 @@ def test_all_examples_score_as_training_and_evaluation_do(project):
     stage(
         project,
         train,
-        ["base", "data/ingested/validation.parquet", "data/tokens", "plans/partial"],
+        ["base", "data/ingested", "data/tokens", "plans/partial", "sweeps/partial"],
         ["checkpoints/partial-13", "histories/partial-13.parquet"],
         method="partial",
         seed="13",
