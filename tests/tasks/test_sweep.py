@@ -173,7 +173,7 @@ def last_losses(start: trial.Start, plan: TuningPlan, length: trial.Length) -> l
 
 
 def test_one_of_whole_length_is_the_training_from_that_seed_and_leaves_nothing_behind(project):
-    inputs = ["base", "data/ingested/validation.parquet", "data/tokens", "plans/m", "sweeps/m"]
+    inputs = ["base", "data/ingested", "data/tokens", "plans/m", "sweeps/m"]
     outputs = ["checkpoints/m-13", "histories/m-13.parquet"]
     train.run(context(project / "scratch-train", "train@m-13", inputs, outputs))
     history = pq.read_table(project / "scratch-train/outputs/histories/m-13.parquet")
