@@ -9,8 +9,9 @@ true scores are drawn many times, each draw counts by how well it explains what 
 draws say of more examples is the answer. What the data do not tell stays as wide as it was assumed to be.
 
 Assumed are: no floor in one case of five, in the others any between 0 and the error at the largest size, and
-any exponent up to 2, all equally likely; a curve that is within 5 % of a power law; labels of the same kind
-as these. More of them never hurt.
+any exponent up to 2, all equally likely; at each other size, those foretold among them, an error within 5 %
+of the power law that goes through that at the largest; labels of the same kind as these. More of them never
+hurt.
 Unsure are which seeds and examples were drawn: seeds by Student's t around the mean (resampling five of them
 would reach too short, see `tritune.statistics.estimate`), validation examples by resampling, the same for
 all sizes. Samples of one seed lie inside one another; that is not used, and makes the answer too wide if
@@ -31,7 +32,8 @@ NO_FLOOR = 0.2
 """The chance that labels remove all of the error in the end; 0 would keep such curves out of the interval."""
 
 MISFIT = 0.05
-"""Share of an error by which a true learning curve may lie off a power law: a standard deviation."""
+"""Share of an error by which a true learning curve may lie off the power law through the error at the largest
+size: a standard deviation, at each other size by itself."""
 
 ENDS = (2.5, 50.0, 97.5)
 
@@ -45,7 +47,8 @@ class Measured:
     """[seeds]."""
 
     resampled: np.ndarray | None
-    """[resamples] the mean over the seeds on resamples of the validation examples, the same for all sizes."""
+    """[resamples] the mean over the seeds on resamples of the validation examples, the same for all sizes.
+    Only how they spread counts: the mean of resamples of a score such as macro F1 is not the score."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ def forecast(curve: Sequence[Measured], *, metric: str, examples: Sequence[int])
 
     Args:
         curve: Ascending.
-        examples: Larger than the largest size.
+        examples: Larger than the largest size, ascending.
     """
     spread = [float(one.scores.std(ddof=1)) for one in curve if len(one.scores) > 1]
     if len(curve) < 2 or not spread:
@@ -82,7 +85,8 @@ def forecast(curve: Sequence[Measured], *, metric: str, examples: Sequence[int])
     which = np.arange(DRAWS)
     level = _errors(largest, metric)[which % len(_errors(largest, metric))]
     scale, freedom = _noise(largest, max(spread))
-    level = np.maximum(level + scale * draw.standard_t(freedom, size=DRAWS), 0.0)
+    worst = METRICS[metric].highest - METRICS[metric].lowest
+    level = np.clip(level + scale * draw.standard_t(freedom, size=DRAWS), 0.0, worst)
     floor = floor_share * level
 
     def at(count: int) -> np.ndarray:
@@ -100,9 +104,10 @@ def forecast(curve: Sequence[Measured], *, metric: str, examples: Sequence[int])
     weight = np.exp(weight - weight.max())
     sign, best = (-1.0, METRICS[metric].highest) if METRICS[metric].higher_is_better else (1.0, 0.0)
     lowest = 0.0 if METRICS[metric].higher_is_better else METRICS[metric].lowest
-    found = []
+    found, errors = [], level
     for count in examples:
-        errors = at(count)
+        off_law = 1 + MISFIT * draw.standard_normal(DRAWS)
+        errors = np.clip(at(count) * off_law, 0.0, errors)
         low, middle, high = _quantiles(errors, weight)
         ends = sorted(best + sign * error + lowest for error in (low, high))
         gains = _quantiles(level - errors, weight)
@@ -120,9 +125,12 @@ def forecast(curve: Sequence[Measured], *, metric: str, examples: Sequence[int])
 
 def _errors(one: Measured, metric: str) -> np.ndarray:
     """Return [resamples, or 1] how far the mean score is from the best there is; 0 or more."""
-    scores = np.array([one.scores.mean()]) if one.resampled is None else one.resampled
+    scores = np.array([one.scores.mean()])
+    if one.resampled is not None:
+        scores = scores + one.resampled - one.resampled.mean()
     found = METRICS[metric]
-    return found.highest - scores if found.higher_is_better else scores - found.lowest
+    errors = found.highest - scores if found.higher_is_better else scores - found.lowest
+    return np.clip(errors, 0.0, found.highest - found.lowest)
 
 
 def _noise(one: Measured, widest: float) -> tuple[float, int]:
