@@ -87,7 +87,9 @@ def advise(sizes: Sequence[AtSize], settings: CompareSettings) -> dict[str, Any]
         "margin": settings.margin,
         "methods": names,
         "tests": shared[0].tests,
-        "verdict": verdict(sizes[told], chosen, crossings, forecasts[chosen.method], metric),
+        "verdict": verdict(
+            sizes[told], chosen, crossings, forecasts[chosen.method], metric, most=sizes[-1].examples
+        ),
         "chosen": {"method": chosen.method, "examples": sizes[told].examples, "decision": chosen.decision},
         "cautions": cautions(sizes, metric),
         "crossings": [one.words for one in crossings],
@@ -137,9 +139,19 @@ def share_error_rate(evidence: Sequence[Evidence]) -> list[Evidence]:
 
 
 def verdict(
-    at: AtSize, choice: Choice, crossings: Sequence[Crossing], more: Sequence[Forecast], metric: str
+    at: AtSize,
+    choice: Choice,
+    crossings: Sequence[Crossing],
+    more: Sequence[Forecast],
+    metric: str,
+    *,
+    most: int,
 ) -> list[str]:
-    """Return what to do, in a few sentences, the most important first."""
+    """Return what to do, in a few sentences, the most important first.
+
+    Args:
+        most: Examples of the largest size, which a gain is over; `at` is smaller where it has too few seeds.
+    """
     said = [f"With {at.examples:,} labelled examples {choice.reason}"]
     if choice.sureness:
         said.append(choice.sureness)
@@ -151,7 +163,7 @@ def verdict(
         said.append(
             f"{first.examples:,} labelled examples would bring {choice.method} to a validation "
             f"{metric_title(metric)} of about {first.score:.4f}, {first.gain:.4f} {worth} "
-            f"(95% interval of the gain: {low:.4f} to {high:.4f})."
+            f"than {most:,} (95% interval of the gain: {low:.4f} to {high:.4f})."
         )
     else:
         said.append("What more labels would bring can't be told from one size, or from one seed a size.")

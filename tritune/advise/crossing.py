@@ -40,8 +40,14 @@ def crossing(one: str, other: str, shown: Sequence[tuple[int, int]]) -> Crossing
         return Crossing(
             False, f"{one} is better than {other} at {_sizes(ahead)} examples and worse at {_sizes(behind)}"
         )
+    unclear = [size for size, sign in shown if sign == 0 and size > first]
     if before:
-        return Crossing(True, f"{one} overtakes {other} between {before[-1]:,} and {first:,} examples")
+        but = f", but at {_sizes(unclear)} neither is shown to be better" if unclear else ""
+        return Crossing(True, f"{one} overtakes {other} between {before[-1]:,} and {first:,} examples{but}")
+    if unclear:
+        unclear = [size for size, sign in shown if sign == 0]
+        at = f"at {_sizes(ahead)} examples, but at {_sizes(unclear)} neither is shown to be"
+        return Crossing(False, f"{one} is better than {other} {at}")
     if first == shown[0][0]:
         start = f"already at {first:,} examples, the fewest that were tried"
         return Crossing(False, f"{one} is better than {other} {start}")

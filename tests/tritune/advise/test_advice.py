@@ -71,6 +71,7 @@ def test_the_verdict_names_the_method_the_crossing_and_what_more_labels_bring(cr
     assert ships.startswith("With 9,000 labelled examples full ships: it has the highest validation accuracy")
     assert crossing == "Full overtakes partial between 100 and 9,000 examples."
     assert more.startswith("18,000 labelled examples would bring full to a validation accuracy of about 0.9")
+    assert " better than 9,000 (95% interval of the gain: " in more
     assert crossed["chosen"] == {"method": "full", "examples": 9000, "decision": "better"}
     assert [one["chosen"] for one in crossed["sizes"]] == ["partial", "partial", "full"]
 
@@ -115,6 +116,9 @@ def test_a_size_with_two_seeds_claims_nothing_takes_nothing_and_is_said_to():
     assert [one["differences"][0]["claimed"] for one in advice["sizes"]] == [True, False]
     assert advice["tests"] == 1
     assert advice["chosen"]["examples"] == 300  # the largest size that shows anything
+    assert advice["verdict"][0].startswith("With 300 labelled examples ")
+    assert advice["verdict"][-1].startswith("2,000 labelled examples would bring full to ")
+    assert " better than 1,000 (95% interval of the gain: " in advice["verdict"][-1]
     assert (
         "1,000 examples: two seeds, too few to show anything; more budget adds seeds." in advice["cautions"]
     )

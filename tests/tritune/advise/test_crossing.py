@@ -30,6 +30,27 @@ from tritune.advise.crossing import crossing
             False,
             "full is better than partial from 1,000 examples on; with fewer, neither is shown to be",
         ),
+        (
+            (1, 0, 0),
+            False,
+            "full is better than partial at 300 examples, but at 1,000 and 9,005 neither is shown to be",
+        ),
+        (
+            (0, 1, 0),
+            False,
+            "full is better than partial at 1,000 examples, but at 300 and 9,005 neither is shown to be",
+        ),
+        (
+            (1, 0, 1),
+            False,
+            "full is better than partial at 300 and 9,005 examples, but at 1,000 neither is shown to be",
+        ),
+        (
+            (-1, 1, 0),
+            True,
+            "full overtakes partial between 300 and 1,000 examples, but at 9,005 neither is shown to be "
+            "better",
+        ),
         ((1, 0, -1), False, "full is better than partial at 300 examples and worse at 9,005"),
     ],
 )
