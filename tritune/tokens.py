@@ -74,6 +74,10 @@ class TokenTable:
     prefix_output: np.ndarray | None = None
     """[tokens, width] what the frozen lowest layers make of them; see `tritune.training.stored_prefix`."""
 
+    prefix_starts: np.ndarray | None = None
+    """[rows] int64: where each row begins in `prefix_output`, which may be that of a larger table; None:
+    where it begins in `tokens`."""
+
     packed: bool = False
     """Whether the model takes batches without their padding; see `tritune.training.packing`."""
 

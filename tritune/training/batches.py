@@ -149,7 +149,8 @@ def collate(table: TokenTable, rows: np.ndarray, *, pad_token_id: int) -> Batch:
     lengths = table.offsets[rows + 1] - table.offsets[rows]
     prefix_output = None
     if table.prefix_output is not None:
-        prefix_output = _prefix_output(table.prefix_output, table.offsets, rows, inside)
+        starts = table.offsets if table.prefix_starts is None else table.prefix_starts
+        prefix_output = _prefix_output(table.prefix_output, starts[rows], lengths, inside)
     return Batch(
         input_ids=torch.from_numpy(input_ids),
         attention_mask=torch.from_numpy(inside.astype(np.int64)),
@@ -161,13 +162,12 @@ def collate(table: TokenTable, rows: np.ndarray, *, pad_token_id: int) -> Batch:
 
 
 def _prefix_output(
-    values: np.ndarray, offsets: np.ndarray, rows: np.ndarray, inside: np.ndarray
+    values: np.ndarray, starts: np.ndarray, lengths: np.ndarray, inside: np.ndarray
 ) -> torch.Tensor:
     """Return [rows, longest, width]: float32, or bfloat16 where `values` are its bits, as uint16."""
     found = np.zeros((*inside.shape, values.shape[1]), dtype=values.dtype)
-    for number, row in enumerate(rows):
-        begin, end = offsets[row], offsets[row + 1]
-        found[number, : end - begin] = values[begin:end]
+    for number, (begin, length) in enumerate(zip(starts, lengths, strict=True)):
+        found[number, :length] = values[begin : begin + length]
     tensor = torch.from_numpy(found)
     return tensor.view(torch.bfloat16) if values.dtype == np.uint16 else tensor
 

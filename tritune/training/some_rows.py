@@ -8,7 +8,10 @@ from tritune.tokens import TokenTable
 
 
 def rows_of(table: TokenTable, rows: np.ndarray) -> TokenTable:
-    """Return the given rows in the given order; a row may be named more than once."""
+    """Return the given rows in the given order; a row may be named more than once.
+
+    What a stored prefix gives is not copied: it lies on disk, and may be larger than the memory.
+    """
 
     def part(values: np.ndarray | None, offsets: np.ndarray) -> np.ndarray | None:
         if values is None:
@@ -21,6 +24,7 @@ def rows_of(table: TokenTable, rows: np.ndarray) -> TokenTable:
     tokens = part(table.tokens, table.offsets)
     assert tokens is not None
     listed = table.label_offsets
+    starts = table.offsets if table.prefix_starts is None else table.prefix_starts
     labels = table.labels[rows] if listed is None else part(table.labels, listed)
     assert labels is not None
     return replace(
@@ -31,5 +35,5 @@ def rows_of(table: TokenTable, rows: np.ndarray) -> TokenTable:
         labels=labels,
         label_offsets=None if listed is None else ends(listed),
         token_types=part(table.token_types, table.offsets),
-        prefix_output=None if table.prefix_output is None else part(table.prefix_output, table.offsets),
+        prefix_starts=None if table.prefix_output is None else starts[rows],
     )
