@@ -5,6 +5,7 @@ which says how many times the plan's rates to take. Writes `checkpoints/METHOD-S
 knows transformers can load, and `histories/METHOD-SEED.parquet`. Goes on from its state in scratch.
 """
 
+import contextlib
 import json
 import shutil
 import time
@@ -61,8 +62,19 @@ def run(ctx: StageContext) -> None:
             memory runs out.
     """
     settings, compute = TrainSettings(**ctx.params["train"]), ComputeSettings(**ctx.params["compute"])
-    try:
+    with memory_told(settings, compute):
         run_training(ctx, settings, compute)
+
+
+@contextlib.contextmanager
+def memory_told(settings: TrainSettings, compute: ComputeSettings) -> Iterator[None]:
+    """Say what would need less memory where it runs out in the block.
+
+    Raises:
+        InputError: It did.
+    """
+    try:
+        yield
     except Exception as error:
         if not is_out_of_memory(error):
             raise

@@ -19,7 +19,7 @@ import torch
 from transformers.utils.logging import disable_progress_bar
 
 from tasks.evaluate import EVALUATED, Run, write_json
-from tasks.train import drive, monitored, write_model
+from tasks.train import drive, memory_told, monitored, write_model
 from tritune.advise.effort import Effort, effort_for
 from tritune.advise.samples import ALL, sampled_rows
 from tritune.compute import chosen_precision, prepare_torch
@@ -81,10 +81,17 @@ def run(ctx: StageContext) -> None:
     """Train each method on the sample and let its best weights answer validation and test.
 
     Raises:
-        InputError: A plan is another model's, there is no such device, or a loss is not finite.
+        InputError: A plan is another model's, there is no such device, a loss is not finite, or memory
+            runs out.
     """
+    train_settings, compute = TrainSettings(**ctx.params["train"]), ComputeSettings(**ctx.params["compute"])
+    with memory_told(train_settings, compute):
+        learn_all(ctx, train_settings, compute)
+
+
+def learn_all(ctx: StageContext, train_settings: TrainSettings, compute: ComputeSettings) -> None:
+    """Do it, whatever it needs."""
     size, seed = ctx.item["size"], int(ctx.item["seed"])
-    compute, train_settings = ComputeSettings(**ctx.params["compute"]), TrainSettings(**ctx.params["train"])
     device = prepare_torch(compute)
     disable_progress_bar()
     tokens, ingested = ctx.input("data/tokens"), ctx.input("data/ingested")
