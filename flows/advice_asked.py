@@ -10,6 +10,9 @@ from tritune.settings.project import Project
 
 FEWEST_EXAMPLES = 10
 MOST_SEEDS = 50
+FEWEST_SECONDS = 90
+"""A minute is kept for the report, and a cell's process alone takes seconds to start."""
+
 _TIME = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 
 
@@ -69,7 +72,7 @@ def asked_for(sizes: str, seeds: int, *, project: Project) -> Asked:
     """
     found = [word.strip() for word in sizes.split(",")]
     for word in found:
-        if word != ALL and not (word.isdigit() and int(word) >= FEWEST_EXAMPLES):
+        if word != ALL and not (word.isdecimal() and int(word) >= FEWEST_EXAMPLES):
             raise InputError(
                 f"--sizes: {word or 'nothing between two commas'} is not a size; write whole numbers of "
                 f"{FEWEST_EXAMPLES} or more, or `all`, with commas between, for example 300,1000,all"
@@ -94,11 +97,16 @@ def seconds_of(budget: str) -> int:
     """Return the seconds of `90s`, `45m`, `2h` or `1h30m`.
 
     Raises:
-        InputError: It is not written so, or is no time at all.
+        InputError: It is not written so, or is too short for anything.
     """
     match = _TIME.fullmatch(budget.strip())
     hours, minutes, seconds = (int(part or 0) for part in match.groups()) if match else (0, 0, 0)
     total = 3600 * hours + 60 * minutes + seconds
     if total == 0:
         raise InputError(f"--budget: {budget!r} is not a time; write for example 45m, 2h or 1h30m")
+    if total < FEWEST_SECONDS:
+        raise InputError(
+            f"--budget: {budget.strip()} is too short, for a minute of it is kept for the report; give "
+            f"{FEWEST_SECONDS}s or more"
+        )
     return total

@@ -9,7 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from flows.advice_asked import Asked
+from flows.advice_asked import MOST_SEEDS, Asked
 from flows.estimate import duration
 from flows.summary import MISSING, command, say, show_commands
 from tritune.metrics.catalogue import metric_title
@@ -36,7 +36,7 @@ def show_advice(console: Console, root: Path, *, asked: Asked, seconds: float) -
         for size in asked.sizes
     )
     sizes = ",".join(asked.sizes)
-    more = asked.seeds + 2 if complete else asked.seeds
+    more = min(asked.seeds + 2, MOST_SEEDS) if complete else asked.seeds
     show_commands(
         console,
         {

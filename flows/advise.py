@@ -4,40 +4,40 @@ It ends within its budget, whatever it has: small sizes first, whole seeds, all 
 What is computed is kept by DVC, so that asking again goes on from there.
 """
 
-import multiprocessing
+import contextlib
 import shutil
 import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from flows.advice_asked import Asked, asked_for, seconds_of
+from flows.advice_asked import asked_for, seconds_of
+from flows.advice_clock import Curves, note, too_late
 from flows.advice_shown import show_advice
 from flows.display import Display
-from flows.estimate import Cost, duration, measured
+from flows.estimate import duration, measured_apart
 from flows.run import check_before_work, shown_metric
 from flows.sources import check_sources, stale_sources
 from flows.summary import say
 from flows.workspace import only_run, run_folder
 from tritune.advise.effort import Effort, effort_for, row_passes
-from tritune.advise.timetable import Clock, cell_seconds, seconds_needed, seeds_within
+from tritune.advise.timetable import seconds_needed
 from tritune.errors import InputError
 from tritune.pipeline.cells import PIPELINE, Cell, read_cells, take_away, write_pipeline
 from tritune.pipeline.dag import Stage, order_lock, read_stages
 from tritune.pipeline.guard import WORK
 from tritune.pipeline.locks import training_slots
-from tritune.pipeline.machine import read_measurement
 from tritune.pipeline.reproduce import Outcome, StageFailed, StageRunner, rerun_command
 from tritune.settings.project import Project, read_project
 from tritune.tokens import TokensInfo, read_tokens_info
 
-NEEDED = ("fetch", "ingest", "tokenize", "prepare", "sweep")
-"""Stages of dvc.yaml that cells are computed from."""
+COUNTED, NEEDED = ("fetch", "ingest", "tokenize"), ("prepare", "sweep")
+"""Stages of dvc.yaml that cells are computed from; after the first of them, the examples are counted."""
 
 START_SECONDS = 8.0
 """Of a cell's process, about: DVC and torch are loaded, and the inputs hashed twice."""
@@ -46,66 +46,6 @@ RESERVED_SECONDS, RESERVED_SHARE = 60.0, 0.03
 """Of the budget, kept for the report."""
 
 SECONDS_BETWEEN_LOOKS = 1.0
-
-
-@dataclass
-class Curves:
-    """One `tritune advise`: what was asked for, and how far it is."""
-
-    root: Path
-    project: Project
-    asked: Asked
-    runner: StageRunner
-    display: Display
-    deadline: float
-    """Of the last cell, on the monotonic clock."""
-
-    places: int
-    efforts: Mapping[str, Effort] = field(default_factory=dict)
-    guessed: Mapping[str, float] = field(default_factory=dict)
-    """Size -> seconds of a cell, before any was computed."""
-
-    prefix_seconds: float = 0.0
-    """That the first cell takes besides, for all of them."""
-
-    measured: dict[str, list[float]] = field(default_factory=dict)
-    done: set[Cell] = field(default_factory=set)
-    under_way: dict[Cell, float] = field(default_factory=dict)
-    """Cell -> when it began."""
-
-    def costs(self) -> list[float]:
-        """Return the seconds that a cell of each size takes, by what is known now."""
-        seconds = cell_seconds(self.guessed, self.measured)
-        return [seconds[size] for size in self.asked.sizes]
-
-    def have(self) -> list[int]:
-        """Return how many seeds of each size are done or under way."""
-        known = [*self.done, *self.under_way]
-        return [sum(cell in known for cell in self.asked.cells(size)) for size in self.asked.sizes]
-
-    def clock(self) -> Clock:
-        """Return what time is left now."""
-        now, costs = time.monotonic(), dict(zip(self.asked.sizes, self.costs(), strict=True))
-        busy = [max(0.0, began + costs[cell.size] - now) for cell, began in self.under_way.items()]
-        left = self.deadline - now - (0.0 if self.measured else self.prefix_seconds)
-        return Clock(left, busy, self.places)
-
-    def counts(self) -> list[int]:
-        """Return how many seeds each size gets in all."""
-        return seeds_within(self.costs(), done=self.have(), most=self.asked.seeds, clock=self.clock())
-
-    def next_cell(self) -> Cell | None:
-        """Return the cell to begin now; None: none that would end in time is left.
-
-        The first begins even so: an estimate may be wrong, and what is begun goes on another time.
-        """
-        if not any(self.have()):
-            return self.asked.all_cells()[0]
-        for size, have, wanted in zip(self.asked.sizes, self.have(), self.counts(), strict=True):
-            if wanted > have:
-                taken = self.done | set(self.under_way)
-                return next(cell for cell in self.asked.cells(size) if cell not in taken)
-        return None
 
 
 def advise(*, budget: str, sizes: str, seeds: int) -> int:
@@ -128,9 +68,13 @@ def advise(*, budget: str, sizes: str, seeds: int) -> int:
         runner = StageRunner(root, receipts=receipts)
         try:
             with Display(console, metric=shown_metric(project)) as display:
-                prepare(root, project, runner, display)
-                info = read_tokens_info(root / "data/tokens")
-                asked = asked.checked(info.examples["train"])
+                deadline = began + seconds - RESERVED_SECONDS - RESERVED_SHARE * seconds
+                with stopped_at(deadline, runner):
+                    prepare(root, project, runner, display, kinds=COUNTED)
+                    info = read_tokens_info(root / "data/tokens")
+                    # Before a sweep, which may take hours.
+                    asked = asked.checked(info.examples["train"])
+                    prepare(root, project, runner, display, kinds=NEEDED)
                 compute = project.compute
                 slots = training_slots(threads=compute.threads, device=compute.device, folder=WORK / "slots")
                 curves = Curves(
@@ -139,26 +83,62 @@ def advise(*, budget: str, sizes: str, seeds: int) -> int:
                     asked=asked,
                     runner=runner,
                     display=display,
-                    deadline=began + seconds - RESERVED_SECONDS - RESERVED_SHARE * seconds,
+                    deadline=deadline,
                     places=len(slots),
                 )
                 stopped = compute_cells(curves, info, console)
             runner.stop()
             return conclude(curves, console, stopped=stopped, began=began, receipts=receipts)
         except StageFailed as failure:
-            node = Stage(failure.stage, (), pipeline=PIPELINE if "learn@" in failure.stage else "dvc.yaml")
             say(console, f"\nerror: {failure.stage} failed: {failure.summary}")
-            say(console, f"run only this stage again: {rerun_command(node.address)}")
+            say(console, next_move(failure))
             return 2 if failure.users_error else 1
         finally:
             runner.stop()
             shutil.rmtree(receipts, ignore_errors=True)
 
 
-def prepare(root: Path, project: Project, runner: StageRunner, display: Display) -> None:
-    """Bring everything up to date that cells are computed from, one stage after the other."""
+def next_move(failure: StageFailed) -> str:
+    """Return what to do after a stage failed, a sentence."""
+    if failure.stage.startswith("learn@"):
+        # Without a result it is no longer in the pipeline, so that DVC does not know it by its name.
+        return "seeds that are done are kept: when that is mended, `tritune advise` goes on from them"
+    address = f"{PIPELINE}:{failure.stage}" if failure.stage == "report" else failure.stage
+    return f"run only this stage again: {rerun_command(address)}"
+
+
+@contextlib.contextmanager
+def stopped_at(deadline: float, runner: StageRunner) -> Iterator[None]:
+    """End what runs in the block when its time is up.
+
+    Args:
+        deadline: On the monotonic clock.
+
+    Raises:
+        InputError: That was so.
+    """
+    timer = threading.Timer(max(0.0, deadline - time.monotonic()), runner.stop)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except StageFailed as failure:
+        if not failure.stopped:
+            raise
+        raise InputError(
+            f"--budget is too short: it was over before {failure.stage} was done, which the curves are "
+            "computed from; give more (what was done is kept, and a sweep goes on where it was)"
+        ) from None
+    finally:
+        timer.cancel()
+
+
+def prepare(
+    root: Path, project: Project, runner: StageRunner, display: Display, *, kinds: Collection[str]
+) -> None:
+    """Bring the stages of some kinds up to date, one after the other."""
     forced = stale_sources(project, root=root)
-    stages = [stage for stage in read_stages(root, forced=forced) if _is_needed(stage, project)]
+    stages = [stage for stage in read_stages(root, forced=forced) if _is_needed(stage, project, kinds)]
     if any(stage.name == "fetch" and stage.stale for stage in stages):
         check_sources(project, root=root)
     check_before_work(root, stages)
@@ -171,9 +151,9 @@ def prepare(root: Path, project: Project, runner: StageRunner, display: Display)
             run_stage(runner, node, display, force=True)
 
 
-def _is_needed(stage: Stage, project: Project) -> bool:
+def _is_needed(stage: Stage, project: Project, kinds: Collection[str]) -> bool:
     method = stage.name.partition("@")[2]
-    return stage.kind in NEEDED and (not method or method in project.methods)
+    return stage.kind in kinds and (not method or method in project.methods)
 
 
 def run_stage(runner: StageRunner, node: Stage, display: Display, *, force: bool = False) -> Outcome:
@@ -230,29 +210,15 @@ def _compute_missing(curves: Curves, stages: Mapping[str, Stage], info: TokensIn
     return False
 
 
-def too_late(curves: Curves) -> bool:
-    """Return whether no cell may begin any more, where there are some to report on.
+def guess(curves: Curves, info: TokensInfo) -> tuple[dict[str, Effort], dict[str, float]]:
+    """Return how long each size is trained, and the seconds of one of its cells by a few real steps.
 
     Raises:
-        InputError: There are none.
+        InputError: Memory runs out in these steps.
     """
-    if time.monotonic() < curves.deadline:
-        return False
-    if not curves.done:
-        raise InputError(
-            "--budget is too short: it went for the stages that the curves are computed from, which are up "
-            "to date now; give the same again, or more"
-        )
-    curves.display.say("the time is up; reporting on what there is")
-    return True
-
-
-def guess(curves: Curves, info: TokensInfo) -> tuple[dict[str, Effort], dict[str, float]]:
-    """Return how long each size is trained, and the seconds of one of its cells by a few real steps."""
     curves.display.say("timing a few steps of each method")
-    names, train = curves.project.methods, curves.project.train
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        costs: dict[str, Cost] = pool.apply(measured_costs, (names,))
+    project, train = curves.project, curves.project.train
+    costs = {name: measured_apart(name, project) for name in project.methods}
     whole, evaluated = info.rows["train"], info.rows["validation"]
     tested = evaluated + info.rows["test"]
     of_whole = row_passes(whole, Effort(train.epochs, 1), evaluated=evaluated, tested=0)
@@ -266,11 +232,6 @@ def guess(curves: Curves, info: TokensInfo) -> tuple[dict[str, Effort], dict[str
     # What frozen layers give is made once; the first cell waits for it, and the others with it.
     curves.prefix_seconds = sum(cost.prefix_seconds for cost in costs.values())
     return efforts, seconds
-
-
-def measured_costs(names: Sequence[str]) -> dict[str, Cost]:
-    """Return what a training of each method on all rows costs; to be called in a fresh process."""
-    return {name: measured(name) for name in names}
 
 
 def _run_side_by_side(curves: Curves, stages: Mapping[str, Stage]) -> None:
@@ -293,15 +254,6 @@ def _run_side_by_side(curves: Curves, stages: Mapping[str, Stage]) -> None:
             # Also where a cell failed: the others stop before the pool waits for them.
             if futures:
                 curves.runner.stop()
-
-
-def note(curves: Curves, cell: Cell, outcome: Outcome) -> None:
-    """Remember that a cell is done, and how long it took if all of it was computed now."""
-    seconds = time.monotonic() - curves.under_way.pop(cell)
-    curves.done.add(cell)
-    told = read_measurement(curves.root, cell.stage)
-    if outcome.state == "Completed" and not told.get("resumed"):
-        curves.measured.setdefault(cell.size, []).append(seconds - told.get("prefix_seconds", 0.0))
 
 
 def conclude(curves: Curves, console: Console, *, stopped: bool, began: float, receipts: Path) -> int:

@@ -31,6 +31,14 @@ def test_what_is_no_time_is_refused(text):
     assert str(refused.value) == (f"--budget: {text!r} is not a time; write for example 45m, 2h or 1h30m")
 
 
+def test_a_budget_that_the_report_alone_needs_is_refused():
+    with pytest.raises(InputError) as refused:
+        seconds_of("1m")
+    assert str(refused.value) == (
+        "--budget: 1m is too short, for a minute of it is kept for the report; give 90s or more"
+    )
+
+
 def test_sizes_ascend_and_seeds_go_on_after_those_of_the_project():
     asked = asked_for("all, 1000,300", 4, project=project(13, 7))
     assert asked == Asked(("300", "1000", "all"), (13, 7, 14, 15))
@@ -39,7 +47,7 @@ def test_sizes_ascend_and_seeds_go_on_after_those_of_the_project():
     assert asked_for("all", 1, project=project(13, 7)).seed_numbers == (13,)
 
 
-@pytest.mark.parametrize("word", ["9", "1e3", "ten", "-5", "10.5"])
+@pytest.mark.parametrize("word", ["9", "1e3", "ten", "-5", "10.5", "²00"])
 def test_what_is_no_size_is_refused(word):
     with pytest.raises(InputError) as refused:
         asked_for(f"300,{word}", 5, project=project(13))

@@ -2,8 +2,8 @@
 
 A cell is one size with one seed. The clock decides how many cells are computed, never what comes out of one.
 Every size is to have three seeds before any has more, as fewer show nothing; small sizes come first, as they
-cost little. Cells run in the order of their sizes, so that whenever time is up the small sizes are complete
-and the large ones have whole seeds.
+cost little. Cells run in this order too, so that what the large ones take is known before a small one gets
+its fourth seed.
 """
 
 import heapq
@@ -50,24 +50,41 @@ def seeds_within(costs: Sequence[float], *, done: Sequence[int], most: int, cloc
 def seconds_needed(
     costs: Sequence[float], *, done: Sequence[int], counts: Sequence[int], clock: Clock
 ) -> float:
-    """Return when the last of the cells is done that are missing from `counts`, run in the order of sizes."""
+    """Return when the last of the cells is done that are missing from `counts`, run in their order."""
     free = sorted([*clock.busy, *[0.0] * clock.places])[-clock.places :]
     heapq.heapify(free)
-    for cost, have, wanted in zip(costs, done, counts, strict=True):
-        for _ in range(wanted - have):
-            heapq.heappush(free, heapq.heappop(free) + cost)
+    for index in running_order(done, counts):
+        heapq.heappush(free, heapq.heappop(free) + costs[index])
     return max(free)
 
 
-def cell_seconds(guessed: Mapping[str, float], measured: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    """Return what a cell of each size takes: what it took, or the guess corrected by what others took.
+def running_order(done: Sequence[int], counts: Sequence[int]) -> list[int]:
+    """Return the numbers of the sizes whose cells are missing, in the order in which these begin.
 
     Args:
-        guessed: Size -> seconds, before any cell ran.
+        done: How many seeds each size has, sizes ascending.
+        counts: How many it is to have.
+    """
+    have, order = list(done), []
+    for level in (FEWEST_SEEDS, max(counts)):
+        for index, wanted in enumerate(counts):
+            missing = max(0, min(level, wanted) - have[index])
+            order += [index] * missing
+            have[index] += missing
+    return order
+
+
+def cell_seconds(guessed: Mapping[str, float], measured: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """Return what a cell of each size takes: what it took, or the guess corrected as that of the largest is.
+
+    That of the largest that ran: of a small cell most is its start, which says nothing of a large one.
+
+    Args:
+        guessed: Size -> seconds, before any cell ran; sizes ascending.
         measured: Size -> seconds of the cells that ran; may lack sizes.
     """
-    off = [seconds / guessed[size] for size, each in measured.items() for seconds in each]
-    factor = fmean(off) if off else 1.0
+    ran = [size for size in guessed if measured.get(size)]
+    factor = fmean(measured[ran[-1]]) / guessed[ran[-1]] if ran else 1.0
     return {
         size: fmean(measured[size]) if measured.get(size) else factor * guess
         for size, guess in guessed.items()

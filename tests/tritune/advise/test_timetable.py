@@ -55,6 +55,12 @@ def test_what_a_size_took_replaces_its_guess_and_corrects_those_of_others():
     assert found == {"100": 15.0, "1000": pytest.approx(75.0), "all": pytest.approx(300.0)}
 
 
+def test_a_size_that_did_not_run_is_as_far_off_as_the_largest_that_did():
+    guessed = {"100": 10.0, "1000": 50.0, "all": 200.0}
+    found = cell_seconds(guessed, {"100": [5.0, 5.0, 5.0], "1000": [55.0]})
+    assert found == {"100": 5.0, "1000": 55.0, "all": pytest.approx(220.0)}
+
+
 def test_a_schedule_of_equal_cells_is_balanced_whenever_it_stops():
     """Cells begin in the order of sizes, seeds of a size one after the other."""
     done: Counter[int] = Counter()
