@@ -118,7 +118,6 @@ def stopped_at(deadline: float, runner: StageRunner) -> Iterator[None]:
         InputError: That was so.
     """
     timer = threading.Timer(max(0.0, deadline - time.monotonic()), runner.stop)
-    timer.daemon = True
     timer.start()
     try:
         yield
@@ -229,7 +228,7 @@ def guess(curves: Curves, info: TokensInfo) -> tuple[dict[str, Effort], dict[str
         efforts[size] = effort_for(rows, whole=whole, epochs=train.epochs, batch_size=train.batch_size)
         work = row_passes(rows, efforts[size], evaluated=evaluated, tested=tested)
         seconds[size] = START_SECONDS + sum(cost.seconds * work / of_whole for cost in costs.values())
-    # What frozen layers give is made once; the first cell waits for it, and the others with it.
+    # What frozen layers give is made once, and all wait for it.
     curves.prefix_seconds = sum(cost.prefix_seconds for cost in costs.values())
     return efforts, seconds
 
@@ -286,8 +285,10 @@ def show_plan(curves: Curves, console: Console, info: TokensInfo) -> None:
         wanted = f"{count} of {curves.asked.seeds}"
         table.add_row(f"{examples:,}", str(curves.efforts[size].passes), duration(cost), wanted, str(done))
     console.print(table)
-    if not any(counts):
-        say(console, "not even one seed is likely to end in time; one begins, and goes on another time")
+    if counts == have:
+        none = "no further seed would end in time; reporting on what there is"
+        first = "not even one seed is likely to end in time; one begins, and goes on another time"
+        say(console, none if any(have) else first)
         return
     needed = seconds_needed(costs, done=have, counts=counts, clock=curves.clock())
     side = f", {curves.places} side by side" if curves.places > 1 else ""

@@ -176,8 +176,11 @@ def cautions(sizes: Sequence[AtSize], metric: str) -> list[str]:
     for one in sizes:
         if len(one.seeds) < FEWEST_SEEDS:
             many = {1: "one seed", 2: "two seeds"}[len(one.seeds)]
+            lacking = one.parts["validation"] is not None and len(one.seeds) == 1
+            covered = " the interval knows nothing of its luck;" if lacking else ""
             found.append(
-                f"{one.examples:,} examples: {many}, too few to show anything; more budget adds seeds."
+                f"{one.examples:,} examples: {many}, too few to show anything;{covered} more budget adds "
+                "seeds."
             )
         missing = max(one.classes_without_examples, default=0)
         if missing:

@@ -146,6 +146,11 @@ def test_one_size_foretells_nothing_and_says_so():
     )
     few = advise([at_size(300, {"full": 0.7, "partial": 0.6}, seeds=2)], ACCURACY)
     assert not any("params.yaml" in sentence for sentence in few["verdict"])
+    (caution,) = advise([at_size(300, {"full": 0.7}, seeds=1)], ACCURACY)["cautions"]
+    assert caution == (
+        "300 examples: one seed, too few to show anything; the interval knows nothing of its luck; more "
+        "budget adds seeds."
+    )
     single = advise([at_size(300, {"full": 0.7})], ACCURACY)
     assert single["crossings"] == []
     assert single["tests"] == 0
