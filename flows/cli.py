@@ -6,6 +6,7 @@ Each command's code is imported when it runs, so that a quick answer loads nothi
 
 import argparse
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
@@ -121,6 +122,8 @@ def _advise(given: argparse.Namespace) -> int:
     _enter_project()
     from flows.advise import advise
 
+    # `kill` ends it as Ctrl-C does: with a report on what there is, and only that in the pipeline.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     code: int = advise(budget=given.budget, sizes=given.sizes, seeds=given.seeds)
     return code
 

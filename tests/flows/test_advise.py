@@ -1,6 +1,7 @@
 """The schedule of `tritune advise` by a clock of its own: what begins when, and that all ends in time."""
 
 import heapq
+import signal
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -174,3 +175,16 @@ def test_what_to_do_after_a_failure_is_what_dvc_knows():
     assert "repro" not in next_move(StageFailed("learn@300-13", "a loss"))
     assert next_move(StageFailed("report", "x")).endswith("dvc repro -s advise/dvc.yaml:report")
     assert next_move(StageFailed("sweep@full", "x")).endswith("dvc repro -s sweep@full")
+
+
+def test_a_kill_ends_it_as_an_interrupt_does(monkeypatch):
+    from flows import advise, cli
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(cli, "_enter_project", lambda: None)
+    monkeypatch.setattr(advise, "advise", lambda **_: signal.raise_signal(signal.SIGTERM))
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            cli._advise(Mock())
+    finally:
+        signal.signal(signal.SIGTERM, before)
