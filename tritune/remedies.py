@@ -64,7 +64,8 @@ def remedies(
     Args:
         name: of the method.
         settings: as in params.yaml.
-        plan: what they were compiled to.
+        plan: what they were compiled to, at the rates that were trained with; where gradient norms say by how
+            much its parts differ, without that.
         onset: the epoch of the lowest validation loss.
         epochs: that were allowed.
         milder: evidence that learning less does well here; None: there is none.
@@ -91,9 +92,11 @@ def _renamed(remedy: Remedy, taken: Collection[str]) -> Remedy:
 
 def _frozen(name: str, settings: Mapping[str, Any], plan: TuningPlan, milder: Milder | None) -> Remedy | None:
     """Freeze half of the layers that learn; of the last tensors that learn, half."""
-    # Where nothing was frozen, a given rate was meant for a whole model.
+    # Where nothing was frozen, a given rate was meant for a whole model; one that is sought is for any.
     kept = ("lr", "head_lr") if settings["kind"] == "partial" else ()
     rates = {key: settings[key] for key in kept if settings.get(key) is not None}
+    if settings.get("lr") == "sweep":
+        rates["lr"] = "sweep"
     if settings.get("train_last_tensors") is not None:
         if settings["train_last_tensors"] < 2:
             return None
@@ -134,14 +137,15 @@ def _slower(
     top, of_head = max(body or head), max(head, default=None)
     changed = {key: value for key, value in settings.items() if value is not None}
     given = settings.get("lr", "auto")
-    changed["lr"] = scaled(top if given == "auto" else given)
+    derived = given in ("auto", "sweep")
+    changed["lr"] = scaled(top if derived else given)
     if "head_lr" in changed:
         changed["head_lr"] = scaled(changed["head_lr"])
-    elif given == "auto" and of_head is not None and of_head != top:
+    elif derived and of_head is not None and of_head != top:
         changed["head_lr"] = scaled(of_head)
     if "body_lr" in changed:
         changed["body_lr"] = scaled(changed["body_lr"])
-    if "rates" in changed:
+    if isinstance(changed.get("rates"), Mapping):
         changed["rates"] = {pattern: scaled(rate) for pattern, rate in changed["rates"].items()}
     reason = (
         f"the validation loss was lowest in epoch {onset} of {epochs} already: smaller steps get there later "

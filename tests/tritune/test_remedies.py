@@ -68,6 +68,7 @@ def of(found: list[Remedy], name: str) -> Remedy:
     [
         (FULL, {"kind": "partial", "lr": "auto", "freeze_layers": 3}),
         ({"kind": "full", "lr": 1e-3}, {"kind": "partial", "lr": "auto", "freeze_layers": 3}),
+        ({"kind": "full", "lr": "sweep"}, {"kind": "partial", "lr": "sweep", "freeze_layers": 3}),
         (
             {"kind": "partial", "lr": 1e-3, "freeze_layers": 3},
             {"kind": "partial", "lr": 1e-3, "freeze_layers": 5},
@@ -124,6 +125,13 @@ def test_where_no_layer_is_left_to_freeze_nothing_is_said_of_it(settings):
             {"kind": "adaptive", "lr": 4e-4, "rates": {"*.0.*": 2e-5}},
             {},
             {"kind": "adaptive", "lr": 2e-4, "rates": {"*.0.*": 1e-5}},
+        ),
+        (2, {"kind": "full", "lr": "sweep"}, {"head": 1e-3}, {"kind": "full", "lr": 5e-5, "head_lr": 5e-4}),
+        (
+            2,
+            {"kind": "adaptive", "lr": "auto", "rates": "gradient_norm"},
+            {},
+            {"kind": "adaptive", "lr": 5e-5, "rates": "gradient_norm"},
         ),
     ],
 )
