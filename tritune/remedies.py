@@ -132,16 +132,20 @@ def _slower(
     def scaled(rate: float) -> float:
         return float(f"{rate * factor:.2g}")
 
-    head = [group.lr for group in plan.groups if group.lr is not None and group.name.startswith("head")]
-    body = [group.lr for group in plan.groups if group.lr is not None and not group.name.startswith("head")]
-    top, of_head = max(body or head), max(head, default=None)
+    # What has a rate of its own in the settings says nothing of `lr`.
+    derived = [(group.name, group.lr) for group in plan.groups if group.lr is not None and not group.fixed]
+    head = [rate for name, rate in derived if name.startswith("head")]
+    body = [rate for name, rate in derived if not name.startswith("head")]
+    top, of_head = max(body or head, default=None), max(head, default=None)
     changed = {key: value for key, value in settings.items() if value is not None}
     given = settings.get("lr", "auto")
-    derived = given in ("auto", "sweep")
-    changed["lr"] = scaled(top if derived else given)
+    if given not in ("auto", "sweep"):
+        changed["lr"] = scaled(given)
+    elif top is not None:
+        changed["lr"] = scaled(top)
     if "head_lr" in changed:
         changed["head_lr"] = scaled(changed["head_lr"])
-    elif derived and of_head is not None and of_head != top:
+    elif given in ("auto", "sweep") and of_head is not None and of_head != top:
         changed["head_lr"] = scaled(of_head)
     if "body_lr" in changed:
         changed["body_lr"] = scaled(changed["body_lr"])

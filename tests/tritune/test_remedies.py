@@ -6,8 +6,11 @@ from tritune.settings.project import check_project
 from tritune.settings.train import TrainSettings
 
 
-def plan(*, body: float | None = 1e-4, head: float | None = 1e-4, new: bool = True) -> TuningPlan:
+def plan(
+    *, body: float | None = 1e-4, head: float | None = 1e-4, given: float | None = None, new: bool = True
+) -> TuningPlan:
     groups = [
+        Group("layer.1", ("c",), 1, given, True, None, 0.0, fixed=given is not None),
         Group("layer.0", ("a",), 1, body, True, None, 0.0),
         Group("head/1", ("b",), 1, head, False, None, 0.0),
     ]
@@ -125,6 +128,12 @@ def test_where_no_layer_is_left_to_freeze_nothing_is_said_of_it(settings):
             {"kind": "adaptive", "lr": 4e-4, "rates": {"*.0.*": 2e-5}},
             {},
             {"kind": "adaptive", "lr": 2e-4, "rates": {"*.0.*": 1e-5}},
+        ),
+        (
+            2,
+            {"kind": "adaptive", "lr": "auto", "rates": {"*.1.*": 8e-3}},
+            {"given": 8e-3},
+            {"kind": "adaptive", "lr": 5e-5, "rates": {"*.1.*": 4e-3}},
         ),
         (2, {"kind": "full", "lr": "sweep"}, {"head": 1e-3}, {"kind": "full", "lr": 5e-5, "head_lr": 5e-4}),
         (
