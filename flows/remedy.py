@@ -15,9 +15,11 @@ from flows.summary import read_comparison, say
 from tritune.errors import InputError
 from tritune.metrics.catalogue import advantage, metric_title
 from tritune.pipeline.reproduce import StageFailed
+from tritune.plan.scaled import scaled
 from tritune.plan.tuning_plan import TuningPlan
 from tritune.remedies import Milder, Remedy, remedies
 from tritune.settings.project import Project, read_project
+from tritune.sweep.result import Sweep
 
 COMPARISON = "results/comparison.json"
 
@@ -104,7 +106,7 @@ def ranked(
     """Return the remedies for a method that overfits.
 
     Raises:
-        InputError: Its plan is missing.
+        InputError: Its plan, or the sweep of its rates, is missing.
     """
     path = root / "plans" / name / "plan.json"
     if not path.is_file():
@@ -112,12 +114,28 @@ def ranked(
     return remedies(
         name,
         project.method[name].model_dump(),
-        TuningPlan.from_json(path.read_text(encoding="utf-8")),
+        at_trained_rates(name, TuningPlan.from_json(path.read_text(encoding="utf-8")), project, root=root),
         onset=int(finding["onset"]),
         epochs=project.train.epochs,
         milder=milder_than(name, comparison),
         taken=project.method,
     )
+
+
+def at_trained_rates(name: str, plan: TuningPlan, project: Project, *, root: Path) -> TuningPlan:
+    """Return a method's plan at the rate that its sweep found, if it was to find one.
+
+    Without what gradient norms say: an entry that asks for them has them measured anew.
+
+    Raises:
+        InputError: The sweep is missing.
+    """
+    if project.method[name].lr != "sweep":
+        return plan
+    path = root / "sweeps" / name / "sweep.json"
+    if not path.is_file():
+        raise InputError(f"sweeps/{name}/sweep.json is missing; make it with `dvc repro sweep@{name}`")
+    return scaled(plan, Sweep.from_json(path.read_text(encoding="utf-8")).factor)
 
 
 def milder_than(name: str, comparison: Mapping[str, Any]) -> Milder | None:

@@ -7,29 +7,28 @@ choice sees validation scores only. Results of methods and seeds that are not li
 
 import csv
 import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tritune.cautions import baseline_cautions, warnings_of
-from tritune.comparison import (
-    Method,
-    Training,
-    choose,
-    comparison_content,
-    compute_per_token,
-    table_rows,
-)
+from tritune.comparison import choose, comparison_content, table_rows
 from tritune.errors import InputError
-from tritune.evidence import ahead_of, weigh
+from tritune.evidence import weigh
 from tritune.metrics.catalogue import main_metric, metrics_of
-from tritune.metrics.sums import Parts
 from tritune.overfit_told import told
 from tritune.overfit_watch import Watch, watch
 from tritune.pipeline.context import StageContext
-from tritune.plan.tuning_plan import TuningPlan
 from tritune.report import ReportContent, render_report
+from tritune.results import (
+    method_file,
+    read_baseline,
+    read_json,
+    read_method,
+    read_parts,
+    read_rates,
+    result_file,
+)
 from tritune.settings.decide import CompareSettings
 from tritune.settings.train import TrainSettings
 from tritune.sweep.result import Sweep
@@ -55,7 +54,9 @@ def run(ctx: StageContext) -> None:
     if monitor == "auto":
         monitor = main_metric(tokens.task, objective=tokens.objective, per_epoch=True)
     histories = {
-        name: {seed: read_history(_result(ctx, "histories", name, seed, ".parquet")) for seed in seeds}
+        name: {
+            seed: read_history(result_file(ctx.input, "histories", name, seed, ".parquet")) for seed in seeds
+        }
         for name in names
     }
     watches = {
@@ -73,7 +74,7 @@ def run(ctx: StageContext) -> None:
     }
     methods = [
         read_method(
-            ctx,
+            ctx.input,
             name,
             histories={s: rows for s, (rows, _) in histories[name].items()},
             tokens=tokens,
@@ -82,7 +83,7 @@ def run(ctx: StageContext) -> None:
         for name in names
     ]
     parts = {
-        split: read_parts(ctx, names, seeds, settings.metric, split=split, tokens=tokens)
+        split: read_parts(ctx.input, names, seeds, settings.metric, split=split, tokens=tokens)
         for split in ("validation", "test")
     }
     evidence = {
@@ -99,15 +100,15 @@ def run(ctx: StageContext) -> None:
     choice = choose(methods, settings, evidence["validation"])
     content = comparison_content(methods, choice, settings, evidence)
 
-    profile = _read_json(ctx.input("data/ingested") / "profile.json")
+    profile = read_json(ctx.input("data/ingested") / "profile.json")
     chosen_method = next(method for method in methods if method.name == choice.method)
     training = next(one for one in chosen_method.trainings if one.seed == choice.seed)
     answers = None if parts["validation"] is None else parts["validation"][choice.method]
-    baseline = read_baseline(ctx, chosen_method, settings.metric, answers=answers, tokens=tokens)
+    baseline = read_baseline(ctx.input, chosen_method, settings.metric, answers=answers, tokens=tokens)
     evaluation = ctx.input("evaluations") / f"{choice.method}-{choice.seed}"
     floor: Floor | None = show.floor(profile, tokens.labels)
     if (evaluation / "floor.json").is_file():
-        floor = Floor(**_read_json(evaluation / "floor.json"))
+        floor = Floor(**read_json(evaluation / "floor.json"))
     shipped = Shipped(
         evaluation=evaluation,
         ingested=ctx.input("data/ingested"),
@@ -119,7 +120,7 @@ def run(ctx: StageContext) -> None:
     )
     content |= {
         "task": ctx.params["task"],
-        "decided": _read_json(evaluation / DECIDED) if (evaluation / DECIDED).is_file() else {},
+        "decided": read_json(evaluation / DECIDED) if (evaluation / DECIDED).is_file() else {},
         "objective": tokens.objective,
         "metrics": list(metrics_of(tokens.task, objective=tokens.objective)),
         "labels": tokens.labels,
@@ -145,12 +146,12 @@ def run(ctx: StageContext) -> None:
     }
     sweeps = {
         name: Sweep.from_json(
-            _of_method(ctx, "sweeps", name, "sweep.json", stage="sweep").read_text(encoding="utf-8")
+            method_file(ctx.input, "sweeps", name, "sweep.json", stage="sweep").read_text(encoding="utf-8")
         )
         for name in names
     }
-    content["rates"] = {name: read_rates(ctx, name, sweep) for name, sweep in sweeps.items()}
-    made_with = _read_json(evaluation / "made_with.json")
+    content["rates"] = {name: read_rates(ctx.input, name, sweep) for name, sweep in sweeps.items()}
+    made_with = read_json(evaluation / "made_with.json")
     page = render_report(
         ReportContent(
             comparison=content,
@@ -170,7 +171,10 @@ def run(ctx: StageContext) -> None:
             monitor=monitor,
             sweeps=sweeps,
             changes={
-                name: [_read_json(_result(ctx, "evaluations", name, seed, "/changes.json")) for seed in seeds]
+                name: [
+                    read_json(result_file(ctx.input, "evaluations", name, seed, "/changes.json"))
+                    for seed in seeds
+                ]
                 for name in names
             },
         )
@@ -201,134 +205,6 @@ def compared_metric(settings: CompareSettings, tokens: TokensInfo) -> str:
     return settings.metric
 
 
-def read_method(
-    ctx: StageContext,
-    name: str,
-    *,
-    histories: Mapping[int, Sequence[Mapping[str, Any]]],
-    tokens: TokensInfo,
-    epochs: int,
-) -> Method:
-    """Return a method with the scores of every seed in `histories`, of trainings of at most `epochs`."""
-    plan = _read_json(_of_method(ctx, "plans", name, "plan.json", stage="prepare"))
-    trainings = []
-    for seed, history in histories.items():
-        scores = read_scores(
-            _result(ctx, "metrics", name, seed, ".json"),
-            metrics=metrics_of(tokens.task, objective=tokens.objective),
-        )
-        best = next(row for row in history if row["best"])
-        trainings.append(
-            Training(
-                seed=seed,
-                validation=scores["validation"],
-                test=scores["test"],
-                epochs=len(history),
-                best_epoch=best["epoch"],
-                compute=compute_per_token(plan["phases"], epochs=epochs, run=len(history))
-                * tokens.tokens["train"],
-            )
-        )
-    return Method(
-        name=name,
-        kind=plan["kind"],
-        parameters_trainable=plan["parameters_trainable"],
-        parameters_total=plan["parameters_total"],
-        trainings=trainings,
-    )
-
-
-def read_rates(ctx: StageContext, name: str, sweep: Sweep) -> dict[str, Any]:
-    """Return the highest rate that a method was trained at, why, and what it took to find it."""
-    text = _of_method(ctx, "plans", name, "plan.json", stage="prepare").read_text(encoding="utf-8")
-    return {
-        "peak": sweep.applied_to(TuningPlan.from_json(text)).peak_lr,
-        "why": sweep.reason,
-        "sweep_steps": sweep.steps,
-        "training_steps": sweep.training_steps,
-    }
-
-
-def read_parts(
-    ctx: StageContext,
-    names: Sequence[str],
-    seeds: Sequence[int],
-    metric: str,
-    *,
-    split: str,
-    tokens: TokensInfo,
-) -> dict[str, list[Parts]] | None:
-    """Return the answers behind every training's score; None where it is not made of sums over examples."""
-    found: dict[str, list[Parts]] = {}
-    for name in names:
-        for seed in seeds:
-            part = _parts(ctx.input("evaluations") / f"{name}-{seed}", metric, split=split, tokens=tokens)
-            if part is None:
-                return None
-            found.setdefault(name, []).append(part)
-    return found
-
-
-def read_baseline(
-    ctx: StageContext,
-    method: Method,
-    metric: str,
-    *,
-    answers: Sequence[Parts] | None,
-    tokens: TokensInfo,
-) -> dict[str, Any] | None:
-    """Return the baseline's name and scores, and how far a method is ahead of it on validation.
-
-    `advantage` and `interval` are null where the baseline has no such score. None without a baseline.
-
-    Args:
-        answers: [seeds] those behind the method's scores on the validation split; None as for `read_parts`.
-    """
-    folder = ctx.input("baseline")
-    content = _read_json(folder / "baseline.json")
-    if content is None:
-        return None
-    scores = content["scores"]
-    told: dict[str, Any] = {"name": content["name"], **scores, "advantage": None, "interval": None}
-    if metric in scores["validation"]:
-        others = _parts(folder, metric, split="validation", tokens=tokens) if answers else None
-        ahead = ahead_of(
-            [training.validation[metric] for training in method.trainings],
-            scores["validation"][metric],
-            metric=metric,
-            parts=answers,
-            others=others,
-        )
-        told |= {"advantage": ahead.value, "interval": ahead.interval()}
-    return told
-
-
-def _parts(folder: Path, metric: str, *, split: str, tokens: TokensInfo) -> Parts | None:
-    read: Any = task_module(tokens.task, "parts").parts
-    parts: Parts | None = read(
-        folder, metric, split=split, labels=len(tokens.labels), objective=tokens.objective
-    )
-    return parts
-
-
-def read_scores(path: Path, *, metrics: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Return the validation and test scores.
-
-    Raises:
-        InputError: A metric is missing or not a finite number.
-    """
-    content = _read_json(path)
-    for split in ("validation", "test"):
-        for metric in metrics:
-            value = content.get(split, {}).get(metric)
-            if not isinstance(value, int | float) or not math.isfinite(value):
-                raise InputError(
-                    f"{path}: {split}.{metric} must be a finite number (got {value!r}); "
-                    f"make the file anew with `dvc repro -f -s evaluate@{path.stem}`"
-                )
-    return {split: {metric: content[split][metric] for metric in metrics} for split in content}
-
-
 def watch_content(watches: Mapping[str, Mapping[int, Watch]], *, monitor: str) -> dict[str, Any]:
     """Return what the histories show, fit for JSON: the monitored metric, and method -> seed -> finding."""
     found = {
@@ -347,26 +223,3 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-
-
-def _result(ctx: StageContext, folder: str, name: str, seed: int, ending: str) -> Path:
-    path = ctx.input(folder) / f"{name}-{seed}{ending}"
-    if not path.is_file():
-        stage = "train" if folder == "histories" else "evaluate"
-        raise InputError(
-            f"{path} is missing: methods and seeds in params.yaml list {name} with seed {seed}; "
-            f"make it with `dvc repro {stage}@{name}-{seed}`"
-        )
-    return path
-
-
-def _of_method(ctx: StageContext, folder: str, name: str, file: str, *, stage: str) -> Path:
-    path = ctx.input(folder) / name / file
-    if not path.is_file():
-        raise InputError(f"{path} is missing; make it with `dvc repro {stage}@{name}`")
-    return path
-
-
-def _read_json(path: Path) -> Any:
-    content: Any = json.loads(path.read_text(encoding="utf-8"))
-    return content

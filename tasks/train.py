@@ -5,7 +5,6 @@ which says how many times the plan's rates to take. Writes `checkpoints/METHOD-S
 knows transformers can load, and `histories/METHOD-SEED.parquet`. Goes on from its state in scratch.
 """
 
-import contextlib
 import json
 import shutil
 import time
@@ -35,7 +34,7 @@ from tritune.training.batches import steps_per_epoch
 from tritune.training.checkpoint import checkpoint_bytes, load_checkpoint, save_checkpoint
 from tritune.training.history import write_history
 from tritune.training.loop import Moment, train
-from tritune.training.memory import is_out_of_memory, smaller
+from tritune.training.memory import advice_on_memory
 from tritune.training.optimizer import plan_optimizer
 from tritune.training.progress import EpochProgress, StepProgress, seconds_left
 from tritune.training.reduced import reduce_training
@@ -62,24 +61,8 @@ def run(ctx: StageContext) -> None:
             memory runs out.
     """
     settings, compute = TrainSettings(**ctx.params["train"]), ComputeSettings(**ctx.params["compute"])
-    with memory_told(settings, compute):
+    with advice_on_memory("the training", settings, compute):
         run_training(ctx, settings, compute)
-
-
-@contextlib.contextmanager
-def memory_told(settings: TrainSettings, compute: ComputeSettings) -> Iterator[None]:
-    """Say what would need less memory where it runs out in the block.
-
-    Raises:
-        InputError: It did.
-    """
-    try:
-        yield
-    except Exception as error:
-        if not is_out_of_memory(error):
-            raise
-        advice = f"{smaller(settings, compute)}. `tritune estimate` tells what fits"
-        raise InputError(f"the training ran out of memory; {advice}") from error
 
 
 def run_training(ctx: StageContext, settings: TrainSettings, compute: ComputeSettings) -> None:

@@ -8,7 +8,8 @@ chance. Where the monitored metric gains meanwhile, the model only becomes too s
 
 Sources: Prechelt 1998, "Early Stopping - But When?", https://doi.org/10.1007/3-540-49430-8_3; Guo et al.
 2017, section 3, for losses that rise while accuracy gains, https://arxiv.org/abs/1706.04599; Breiman et al.
-1984, section 3.4.3, for the rule of one standard error. Why so: docs/decisions/0016-overfitting-watched.md.
+1984, section 3.4.3, for the rule of one standard error; Dunnett 1955 for many epochs against one (see
+`tritune.statistics.chosen`). Why so: docs/decisions/0016-overfitting-watched.md.
 """
 
 import math
@@ -20,11 +21,16 @@ import numpy as np
 from scipy import special
 
 from tritune.metrics.catalogue import METRICS, advantage
+from tritune.statistics.chosen import chance_of_rise
 from tritune.statistics.holm import LEVEL
 from tritune.statistics.proportions import difference_interval, share_error
 
 RISE = 0.05
 """Share of its lowest value by which a loss has risen: Prechelt's GL of 5. Less is not worth a word."""
+
+FALSE_ALARMS = 0.1
+"""Of trainings whose loss has not truly risen, the share that may be called overfitting: what an alarm that
+costs a look, and changes nothing, is allowed. No decision between methods rests on it."""
 
 Verdict = Literal["healthy", "overfitting", "overconfident", "unstable", "underfitting"]
 
@@ -103,10 +109,11 @@ def watch(
 
     verdict: Verdict = "healthy"
     before, p_value = lowest, None
-    if last["validation_loss"] > (1 + RISE) * lowest["validation_loss"]:
+    # A loss of 0 may be rounded to just below it.
+    if last["validation_loss"] - lowest["validation_loss"] > RISE * abs(lowest["validation_loss"]):
         # The epoch was chosen for its low loss, so the chance of each that could have been counts.
-        p_value = _times(_chance_of_rise(lowest, last), len(history) - 1)
-        shown = p_value is None or p_value <= LEVEL
+        p_value = _chance_of_rise(history[:-1], last, since=history.index(lowest))
+        shown = p_value is None or p_value <= FALSE_ALARMS
         if shown and last[trained] < lowest[trained]:
             gained = advantage(monitor, last[f"validation_{monitor}"], lowest[f"validation_{monitor}"])
             bar = max(margin, _metric_error(monitor, last[f"validation_{monitor}"], examples))
@@ -131,19 +138,6 @@ def watch(
     )
 
 
-def rise_p_value(earlier: Sequence[float], later: Sequence[float]) -> float:
-    """Return the chance of a rise at least so large if the two losses were the same, in [0, 1]; t test.
-
-    Args:
-        earlier, later: [groups] parts that add up to a loss, of the same groups of examples; two or more.
-    """
-    differences = np.subtract(later, earlier)
-    rise, error = float(differences.sum()), _error_of_sum(differences)
-    if error == 0:
-        return float(rise <= 0)
-    return float(special.stdtr(len(differences) - 1, -rise / error))
-
-
 def _still_gains(
     history: Sequence[Mapping[str, Any]], earlier: Mapping[str, Any], *, monitor: str, margin: float
 ) -> bool:
@@ -154,19 +148,18 @@ def _still_gains(
     lowest = min(history[:-1], key=lambda row: row["validation_loss"])
     if last["validation_loss"] >= lowest["validation_loss"]:
         return False
-    chance = _chance_of_rise(last, lowest)
+    chance = _chance_of_rise([last], lowest, since=0)
     return chance is None or chance <= LEVEL
 
 
-def _chance_of_rise(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> float | None:
-    parts = [row.get("validation_loss_parts") for row in (earlier, later)]
-    if parts[0] is None or parts[1] is None or len(parts[0]) < 2:
+def _chance_of_rise(
+    earlier: Sequence[Mapping[str, Any]], later: Mapping[str, Any], *, since: int
+) -> float | None:
+    """Return the chance of the loss's rise since one of the earlier epochs, the one chosen among them."""
+    parts = [row.get("validation_loss_parts") for row in (*earlier, later)]
+    if any(part is None or len(part) < 2 for part in parts):
         return None
-    return rise_p_value(parts[0], parts[1])
-
-
-def _times(chance: float | None, number: int) -> float | None:
-    return None if chance is None else min(1.0, number * chance)
+    return chance_of_rise(np.array(parts[-1]) - np.array(parts[:-1]), since)
 
 
 def _error_of_sum(parts: np.ndarray) -> float:

@@ -64,7 +64,8 @@ def remedies(
     Args:
         name: of the method.
         settings: as in params.yaml.
-        plan: what they were compiled to.
+        plan: what they were compiled to, at the rates that were trained with; where gradient norms say by how
+            much its parts differ, without that.
         onset: the epoch of the lowest validation loss.
         epochs: that were allowed.
         milder: evidence that learning less does well here; None: there is none.
@@ -91,9 +92,11 @@ def _renamed(remedy: Remedy, taken: Collection[str]) -> Remedy:
 
 def _frozen(name: str, settings: Mapping[str, Any], plan: TuningPlan, milder: Milder | None) -> Remedy | None:
     """Freeze half of the layers that learn; of the last tensors that learn, half."""
-    # Where nothing was frozen, a given rate was meant for a whole model.
+    # Where nothing was frozen, a given rate was meant for a whole model; one that is sought is for any.
     kept = ("lr", "head_lr") if settings["kind"] == "partial" else ()
     rates = {key: settings[key] for key in kept if settings.get(key) is not None}
+    if settings.get("lr") == "sweep":
+        rates["lr"] = "sweep"
     if settings.get("train_last_tensors") is not None:
         if settings["train_last_tensors"] < 2:
             return None
@@ -129,19 +132,24 @@ def _slower(
     def scaled(rate: float) -> float:
         return float(f"{rate * factor:.2g}")
 
-    head = [group.lr for group in plan.groups if group.lr is not None and group.name.startswith("head")]
-    body = [group.lr for group in plan.groups if group.lr is not None and not group.name.startswith("head")]
-    top, of_head = max(body or head), max(head, default=None)
+    # What has a rate of its own in the settings says nothing of `lr`.
+    derived = [(group.name, group.lr) for group in plan.groups if group.lr is not None and not group.fixed]
+    head = [rate for name, rate in derived if name.startswith("head")]
+    body = [rate for name, rate in derived if not name.startswith("head")]
+    top, of_head = max(body or head, default=None), max(head, default=None)
     changed = {key: value for key, value in settings.items() if value is not None}
     given = settings.get("lr", "auto")
-    changed["lr"] = scaled(top if given == "auto" else given)
+    if given not in ("auto", "sweep"):
+        changed["lr"] = scaled(given)
+    elif top is not None:
+        changed["lr"] = scaled(top)
     if "head_lr" in changed:
         changed["head_lr"] = scaled(changed["head_lr"])
-    elif given == "auto" and of_head is not None and of_head != top:
+    elif given in ("auto", "sweep") and of_head is not None and of_head != top:
         changed["head_lr"] = scaled(of_head)
     if "body_lr" in changed:
         changed["body_lr"] = scaled(changed["body_lr"])
-    if "rates" in changed:
+    if isinstance(changed.get("rates"), Mapping):
         changed["rates"] = {pattern: scaled(rate) for pattern, rate in changed["rates"].items()}
     reason = (
         f"the validation loss was lowest in epoch {onset} of {epochs} already: smaller steps get there later "

@@ -19,7 +19,7 @@ import torch
 from transformers.utils.logging import disable_progress_bar
 
 from tasks.evaluate import EVALUATED, Run, write_json
-from tasks.train import drive, memory_told, monitored, write_model
+from tasks.train import drive, monitored, write_model
 from tritune.advise.effort import Effort, effort_for
 from tritune.advise.samples import ALL, sampled_rows
 from tritune.compute import chosen_precision, prepare_torch
@@ -40,6 +40,7 @@ from tritune.tokens import TokensInfo, TokenTable, read_tokens, read_tokens_info
 from tritune.training.batches import steps_per_epoch
 from tritune.training.checkpoint import load_checkpoint
 from tritune.training.loop import train
+from tritune.training.memory import advice_on_memory
 from tritune.training.optimizer import plan_optimizer
 from tritune.training.reduced import reduce_training
 from tritune.training.some_rows import rows_of
@@ -81,17 +82,11 @@ def run(ctx: StageContext) -> None:
     """Train each method on the sample and let its best weights answer validation and test.
 
     Raises:
-        InputError: A plan is another model's, there is no such device, a loss is not finite, or memory
-            runs out.
+        InputError: A plan is another model's, there is no such device, a loss is not finite, or
+            memory runs out.
     """
-    train_settings, compute = TrainSettings(**ctx.params["train"]), ComputeSettings(**ctx.params["compute"])
-    with memory_told(train_settings, compute):
-        learn_all(ctx, train_settings, compute)
-
-
-def learn_all(ctx: StageContext, train_settings: TrainSettings, compute: ComputeSettings) -> None:
-    """Do it, whatever it needs."""
     size, seed = ctx.item["size"], int(ctx.item["seed"])
+    compute, train_settings = ComputeSettings(**ctx.params["compute"]), TrainSettings(**ctx.params["train"])
     device = prepare_torch(compute)
     disable_progress_bar()
     tokens, ingested = ctx.input("data/tokens"), ctx.input("data/ingested")
@@ -140,9 +135,10 @@ def learn_all(ctx: StageContext, train_settings: TrainSettings, compute: Compute
             shutil.rmtree(aside, ignore_errors=True)
             aside.mkdir(parents=True)
             began = time.monotonic()
-            prefix_seconds, resumed = learn(
-                given, sweep.applied_to(plan), method=method, scratch=ctx.scratch, folder=aside
-            )
+            with advice_on_memory(f"the training of {method}", train_settings, compute):
+                prefix_seconds, resumed = learn(
+                    given, sweep.applied_to(plan), method=method, scratch=ctx.scratch, folder=aside
+                )
             ctx.measurements[f"{method}_seconds"] = time.monotonic() - began
             ctx.measurements["prefix_seconds"] = prefix_seconds + ctx.measurements.get("prefix_seconds", 0.0)
             ctx.measurements["resumed"] = resumed or ctx.measurements.get("resumed", False)

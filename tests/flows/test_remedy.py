@@ -10,6 +10,7 @@ from flows.cli import main
 from flows.summary import overfitting_lines
 from tritune.plan.tuning_plan import Group, Phase, TuningPlan
 from tritune.settings.project import check_project
+from tritune.sweep.result import Sweep
 
 ROOT = Path(__file__).parents[2]
 PLAN = TuningPlan(
@@ -179,6 +180,23 @@ def test_a_missing_plan_is_said_to_be(project, capsys):
     assert refused(capsys, "full") == (
         "error: plans/full/plan.json is missing; make it with `dvc repro prepare@full`\n"
     )
+
+
+def test_a_swept_rate_is_lowered_from_what_the_sweep_found(project, capsys):
+    yaml = YAML()
+    content = yaml.load((project / "params.yaml").read_text())
+    content["method"]["full"]["lr"] = "sweep"
+    yaml.dump(content, project / "params.yaml")
+    assert refused(capsys, "full") == (
+        "error: sweeps/full/sweep.json is missing; make it with `dvc repro sweep@full`\n"
+    )
+    (project / "sweeps/full").mkdir(parents=True)
+    (project / "sweeps/full/sweep.json").write_text(Sweep(reason="found", factor=3.0).to_json())
+    assert main(["remedy", "full"]) == 0
+    entries = [YAML(typ="safe").load(part) for part in entries_of(capsys.readouterr().out)]
+    # A third of three times the plan's rate.
+    assert entries[1]["method"]["full_slower"] == {"kind": "full", "lr": 5e-4}
+    assert entries[0]["method"]["full_frozen"]["lr"] == "sweep"
 
 
 def test_a_run_ends_with_one_line_for_each_method_that_overfits(project):

@@ -16,6 +16,7 @@ from tasks import sweep, train
 from tests.tasks.training_folder import LABELS, TRAIN, context, fill, write_plan
 from tritune.errors import InputError
 from tritune.models.load import load_model
+from tritune.objectives import single_label
 from tritune.pipeline.context import StageContext
 from tritune.plan.scaled import scaled
 from tritune.plan.tuning_plan import TuningPlan
@@ -192,6 +193,32 @@ def test_a_rate_that_no_training_can_bear_is_named(project, monkeypatch):
         "method.m.lr: sweep found no rate that a training can bear: at each of those tried, down to 1.0e+30, "
         "the loss is not a finite number; set compute.precision to fp32, or lr to a still lower number"
     )
+
+
+def test_where_params_yaml_gives_every_rate_nothing_is_trained(project, monkeypatch):
+    monkeypatch.setattr(trial.Start, "train", None)
+    plan = plan_of(project)
+    fixed = replace(plan, groups=tuple(replace(group, fixed=group.lr is not None) for group in plan.groups))
+    (project / "plans/m/plan.json").write_text(fixed.to_json())
+    with pytest.raises(InputError) as error:
+        run(project)
+    assert str(error.value) == (
+        "method.m.lr: sweep has nothing to find, for params.yaml gives the rate of all that learns as a "
+        "number; leave one out (head_lr, body_lr or a pattern of rates), or leave out lr"
+    )
+
+
+def test_out_of_memory_ends_with_advice_and_is_no_rate_that_led_astray(project, monkeypatch):
+    def short_of_memory(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(single_label, "loss_sum", short_of_memory)
+    with pytest.raises(InputError) as error:
+        run(project)
+    assert str(error.value).startswith(
+        "a training of the sweep ran out of memory; set compute.recompute_activations: true (the same result"
+    )
+    assert not (project / "scratch/trials.json").exists()
 
 
 def test_a_plan_of_another_model_is_refused(project):

@@ -6,8 +6,11 @@ from tritune.settings.project import check_project
 from tritune.settings.train import TrainSettings
 
 
-def plan(*, body: float | None = 1e-4, head: float | None = 1e-4, new: bool = True) -> TuningPlan:
+def plan(
+    *, body: float | None = 1e-4, head: float | None = 1e-4, given: float | None = None, new: bool = True
+) -> TuningPlan:
     groups = [
+        Group("layer.1", ("c",), 1, given, True, None, 0.0, fixed=given is not None),
         Group("layer.0", ("a",), 1, body, True, None, 0.0),
         Group("head/1", ("b",), 1, head, False, None, 0.0),
     ]
@@ -68,6 +71,7 @@ def of(found: list[Remedy], name: str) -> Remedy:
     [
         (FULL, {"kind": "partial", "lr": "auto", "freeze_layers": 3}),
         ({"kind": "full", "lr": 1e-3}, {"kind": "partial", "lr": "auto", "freeze_layers": 3}),
+        ({"kind": "full", "lr": "sweep"}, {"kind": "partial", "lr": "sweep", "freeze_layers": 3}),
         (
             {"kind": "partial", "lr": 1e-3, "freeze_layers": 3},
             {"kind": "partial", "lr": 1e-3, "freeze_layers": 5},
@@ -124,6 +128,19 @@ def test_where_no_layer_is_left_to_freeze_nothing_is_said_of_it(settings):
             {"kind": "adaptive", "lr": 4e-4, "rates": {"*.0.*": 2e-5}},
             {},
             {"kind": "adaptive", "lr": 2e-4, "rates": {"*.0.*": 1e-5}},
+        ),
+        (
+            2,
+            {"kind": "adaptive", "lr": "auto", "rates": {"*.1.*": 8e-3}},
+            {"given": 8e-3},
+            {"kind": "adaptive", "lr": 5e-5, "rates": {"*.1.*": 4e-3}},
+        ),
+        (2, {"kind": "full", "lr": "sweep"}, {"head": 1e-3}, {"kind": "full", "lr": 5e-5, "head_lr": 5e-4}),
+        (
+            2,
+            {"kind": "adaptive", "lr": "auto", "rates": "gradient_norm"},
+            {},
+            {"kind": "adaptive", "lr": 5e-5, "rates": "gradient_norm"},
         ),
     ],
 )

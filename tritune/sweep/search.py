@@ -41,8 +41,14 @@ def search(setting: Setting, plan: TuningPlan, settings: MethodSettings, *, memo
         memory: file with the short trainings that an earlier, stopped search has done; kept up to date.
 
     Raises:
-        InputError: every rate led astray.
+        InputError: params.yaml gives every rate, or every rate led astray.
     """
+    sought = [group.lr for group in plan.groups if group.lr is not None and not group.fixed]
+    if settings.lr == "sweep" and not sought:
+        raise InputError(
+            f"method.{setting.method}.lr: sweep has nothing to find, for params.yaml gives the rate of all "
+            "that learns as a number; leave one out (head_lr, body_lr or a pattern of rates), or leave out lr"
+        )
     trainings = _Trainings(setting, plan, memory=memory)
     norms: list[GradientNorm] = []
     parts: dict[str, float] = {}
@@ -57,7 +63,7 @@ def search(setting: Setting, plan: TuningPlan, settings: MethodSettings, *, memo
     trials, octave = halve(
         trainings, rungs=RUNGS, octaves=OCTAVES, seeds=SEEDS, lowest=LOWEST, highest=HIGHEST
     )
-    planned = max(group.lr for group in plan.groups if group.lr is not None and not group.fixed)
+    planned = max(sought)
     if octave is None:
         raise InputError(
             f"method.{setting.method}.lr: sweep found no rate that a training can bear: at each of those "

@@ -1,11 +1,34 @@
 """What to do where a training does not fit into memory, before it runs and when it has run out."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tritune.errors import InputError
 from tritune.settings.train import ComputeSettings, TrainSettings
 
 CPU_ALLOCATOR = "DefaultCPUAllocator: can't allocate memory"
 """Torch's words on a CPU; it raises a plain RuntimeError."""
 
 SAME_RESULT = "set compute.recompute_activations: true (the same result in more time; what was begun goes on)"
+
+
+@contextmanager
+def advice_on_memory(what: str, train: TrainSettings, compute: ComputeSettings) -> Iterator[None]:
+    """Turn a lack of memory inside into an error that says what helps.
+
+    Args:
+        what: ran out of it, as the beginning of a sentence.
+
+    Raises:
+        InputError: memory has run out.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        advice = f"{smaller(train, compute)}. `tritune estimate` tells what fits"
+        raise InputError(f"{what} ran out of memory; {advice}") from error
 
 
 def is_out_of_memory(error: BaseException) -> bool:

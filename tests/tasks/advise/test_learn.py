@@ -7,10 +7,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from tasks import evaluate, prepare, sweep, tokenize, train
 from tasks.advise import learn, report
 from tritune.errors import InputError
+from tritune.objectives import single_label
 from tritune.pipeline.context import StageContext
 
 PARAMS = {
@@ -129,6 +131,16 @@ def test_a_small_sample_is_passed_over_more_often(project):
     assert (small["examples"], small["evaluations"], small["passes_each"]) == (24, 5, 3)
     assert small["classes_without_examples"] == 0
     assert small["tokens"] < whole["tokens"]
+
+
+def test_out_of_memory_ends_with_advice(project, monkeypatch):
+    def short_of_memory(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(single_label, "loss_sum", short_of_memory)
+    with pytest.raises(InputError, match=r"^the training of partial ran out of memory; set comp"):
+        cell(project, "24", "99", keep=True)
+    shutil.rmtree(project / "scratch")
 
 
 def test_each_seed_has_answers_of_its_own_and_the_same_again(project):
