@@ -9,7 +9,6 @@ dvc.yaml; `python -m tritune.pipeline.remote_results fetch STAGE` is a process t
 import json
 import logging
 import os
-import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ from tritune.errors import InputError
 from tritune.pipeline.dag import stages_of
 from tritune.pipeline.identity import key_of_entry
 from tritune.pipeline.opening import open_repository
+from tritune.pipeline.passwords import without_passwords
 from tritune.pipeline.supervisor import end_with_supervisor
 
 FOUND = {0: "fetched", 3: "here", 4: "nowhere"}
@@ -173,9 +173,9 @@ def main() -> int:
 
 
 def told(error: BaseException) -> str:
-    """Return a remote's complaint in one line, without a password that an address may hold."""
+    """Return a remote's complaint in one line, without passwords."""
     text = " ".join(str(error).split()) or type(error).__name__
-    return re.sub(r"(?<=://)[^/@\s]+@", "", text)
+    return without_passwords(text)
 
 
 if __name__ == "__main__":

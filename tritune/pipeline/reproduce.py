@@ -22,6 +22,7 @@ from tritune.pipeline import guard, receipt, supervisor
 from tritune.pipeline.dag import Stage
 from tritune.pipeline.deaths import death, less_memory, memory_kills
 from tritune.pipeline.dvc_output import error_in, is_noise
+from tritune.pipeline.passwords import without_passwords
 from tritune.pipeline.process_group import end_group
 from tritune.pipeline.remote_results import FOUND
 
@@ -182,7 +183,8 @@ class StageRunner:
             self._live.discard(process)
         if self._stopping.is_set():
             raise StageFailed(stage, "stopped", stopped=True)
-        return process.returncode, next(reversed(output.splitlines()), "")
+        # Where it died by itself, this is a library's own line.
+        return process.returncode, without_passwords(next(reversed(output.splitlines()), ""))
 
     def _reproduce(self, stage: Stage, *, force: bool, emit: Callable[[str], None]) -> Outcome:
         (self._receipts / f"{stage.name}.json").unlink(missing_ok=True)
