@@ -73,8 +73,11 @@ def fetch_result(stage: str) -> str:
         # Pushed by plain `dvc push`: what git holds lies in the work tree already.
         for objects in loaded.get_used_objs().values():
             repo.cloud.pull(objects)
+        if not loaded.outs_cached():
+            return "nowhere"
         with repo.lock:
-            loaded.checkout(allow_missing=True)
+            # What lies in the way would be removed before the stage runs, too.
+            loaded.checkout(force=True)
             return "nowhere" if loaded.changed() else "fetched"
 
 

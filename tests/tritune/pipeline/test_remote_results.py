@@ -85,6 +85,9 @@ def test_what_dvc_push_left_there_is_enough_where_git_has_the_lock(made: Toy, tm
     assert Toy(pushed, made.environment).dvc("push")[0] == 0
     for path in ("data", "checkpoints", "evaluations", ".dvc/cache", ".dvc/tmp"):
         shutil.rmtree(pushed / path)
+    # Not in any cache, so that DVC would ask before it takes it away.
+    (pushed / "checkpoints/full-13").mkdir(parents=True)
+    (pushed / "checkpoints/full-13/by hand").touch()
     assert [fetch_result(Toy(pushed, made.environment), stage) for stage in STAGES] == ["fetched"] * 3
     assert Toy(pushed, made.environment).stale() == {"compare"}
 
