@@ -3,7 +3,9 @@
 import contextlib
 import shutil
 import sys
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from toy_project import Toy, make_toy, toy_environment
@@ -111,6 +113,15 @@ def test_a_result_of_which_a_file_is_gone_counts_as_none(shared: Toy, tmp_path: 
     config.write_text(config.read_text().replace(str(shared.folder.parent / "shelf"), str(broken)))
     assert fetch_result(second, "prepare") == "nowhere"
     assert not list(second.folder.glob(".dvc/cache/runs/*/*/*"))
+
+
+def test_a_remote_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch):
+    asleep = threading.Event()
+    store = SimpleNamespace(fs=SimpleNamespace(exists=lambda _: asleep.wait()))
+    monkeypatch.setattr(remote_results, "SECONDS_TO_ANSWER", 0.01)
+    with pytest.raises(TimeoutError, match=r"^no answer within 0 seconds$"):
+        remote_results._listed(store, "runs/01/0123")
+    asleep.set()
 
 
 def test_a_worker_gets_what_its_stage_reads_and_no_more(shared: Toy):
