@@ -163,6 +163,17 @@ def test_a_remote_that_does_not_answer_stops_nothing(unreachable: Toy, monkeypat
     assert runner.bring_up_to_date(Stage("prepare", ()), emit=said.append).state == "Restored"
 
 
+def test_a_default_remote_that_nobody_defined_is_no_matter_of_the_pipeline(made: Toy):
+    second = clone(made, "undefined")
+    config = second.folder / ".dvc/config"
+    config.write_text(config.read_text().replace("remote = shelf", "remote = attic"))
+    with pytest.raises(
+        InputError,
+        match=r"^DVC cannot use its settings: .*remote 'attic'.*; mend \.dvc/config or \.dvc/config\.local$",
+    ):
+        fetch_result(second, "prepare")
+
+
 def test_what_cannot_be_passed_on_fails_the_stage_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     runner = StageRunner(tmp_path, receipts=tmp_path)
     complaint = "print('no way to https://ann:secret@x'); exit(1)"
