@@ -1,17 +1,35 @@
 """A run that died is shown as crashed: Prefect itself would show it as running for ever.
 
-Without Prefect's client, which takes seconds to load: whoever calls it may not have them.
+Without Prefect's client and DVC, which take seconds to load: whoever calls it may not have them.
 """
 
 import base64
+import contextlib
 import json
 import os
 import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 MESSAGE = "the process died (kill -9, reboot)"
 SECONDS_TO_ANSWER = 10.0
 UNFINISHED = ["SCHEDULED", "PENDING", "RUNNING", "CANCELLING", "PAUSED"]
+
+
+def flows_of(runs: Path, process: str) -> Iterator[tuple[str, str]]:
+    """Yield server and id of each flow run that a process had begun and not ended.
+
+    Args:
+        runs: The folder in which `workspace.remember_flow` has noted them.
+        process: Its signature.
+    """
+    for path in sorted(runs.glob("*/flow.json")):
+        # The next run may take it away at this moment.
+        with contextlib.suppress(FileNotFoundError, json.JSONDecodeError, KeyError):
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if content["process"] == process:
+                yield content["api"], path.parent.name
 
 
 def mark_crashed(api: str, flow_run_id: str) -> None:

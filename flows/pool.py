@@ -13,20 +13,23 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.filters import ArtifactFilter, FlowRunFilter, LogFilter
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.deployments import run_deployment
-from prefect.exceptions import ObjectAlreadyExists
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectException
 from prefect.flows import EntrypointType
 from prefect.states import Cancelling, Crashed
 
 from flows.pool_stage import FACTS, LOG, REFUSED
 from flows.pool_stage import stage as stage_flow
+from tritune.errors import InputError
 from tritune.pipeline.dag import Stage
 from tritune.pipeline.identity import identity_of
 from tritune.pipeline.machine import MEASUREMENTS
+from tritune.pipeline.remote_results import told
 from tritune.pipeline.reproduce import Outcome, StageFailed, StageRunner
 from tritune.pipeline.worker_tree import entries_to_send, files_to_send
 
@@ -36,6 +39,15 @@ SECONDS_BETWEEN_HEARTBEATS = 30
 
 SECONDS_WITHOUT_SIGN = 100.0
 """A flow run of which nothing was heard for so long (three heartbeats and a little) is taken for dead."""
+
+SECONDS_TO_START = 900.0
+"""As long may a worker take to start a flow run: a cluster finds a machine and loads an image first."""
+
+SECONDS_WITHOUT_SERVER = 900.0
+"""As long is a server waited for that does not answer; trainings go on meanwhile."""
+
+AT_ONCE = 4
+"""Stages that DVC works on here at a time, while any number waits for workers."""
 
 SECONDS_UNTIL_TOLD = 30.0
 """How long a stage may wait for a worker before the terminal says so."""
@@ -74,6 +86,7 @@ class PoolRunner:
         self._root, self._here, self._pool = root, here, pool
         self._stopping = threading.Event()
         self._live: set[UUID] = set()
+        self._places = threading.BoundedSemaphore(AT_ONCE)
         self._sharing = threading.Lock()
         self._shared: set[str] = set()
 
@@ -85,19 +98,34 @@ class PoolRunner:
         Raises:
             StageFailed: It failed, was stopped, or its result did not arrive.
         """
-        if force or stage.meta.get("resource") != "training":
-            return self._here.bring_up_to_date(stage, force=force, emit=emit)
-        if self._here.find_result(stage.name, emit) != "nowhere":
-            return self._here.bring_up_to_date(stage, emit=emit)
+        try:
+            if force or stage.meta.get("resource") != "training":
+                with self._places:
+                    return self._here.bring_up_to_date(stage, force=force, emit=emit)
+            return self._find_or_train(stage, emit)
+        except InputError as error:
+            raise StageFailed(stage.name, str(error), users_error=True) from None
+        except (PrefectException, httpx.HTTPError) as error:
+            raise StageFailed(stage.name, f"Prefect's server did not take it: {told(error)}") from error
+
+    def _find_or_train(self, stage: Stage, emit: Callable[[str], None]) -> Outcome:
+        if found := self._restored(stage, emit):
+            return found
         for need in stage.needs:
             self._share(need)
         identity = identity_of(stage.name, root=self._root)
         with get_client(sync_client=True) as client:
             outcome = self._by_worker(client, stage, identity.recorded, emit)
-        if self._here.find_result(stage.name, emit) == "nowhere":
+        if self._restored(stage, emit) is None:
             raise StageFailed(stage.name, "the worker is done, but its result is not in DVC's remote")
-        self._here.bring_up_to_date(stage, emit=emit)
         return Outcome(stage.name, outcome.state, outcome.message, identity.key, outcome.warnings)
+
+    def _restored(self, stage: Stage, emit: Callable[[str], None]) -> Outcome | None:
+        """Bring a stage up to date if its result is here or in DVC's remote."""
+        with self._places:
+            if (found := self._here.find_result(stage.name, emit)) == "nowhere":
+                return None
+            return self._here.bring_up_to_date(stage, emit=emit, found=found)
 
     def stop(self) -> None:
         """End what runs here, and have Prefect cancel what workers do. Returns when nothing is left here."""
@@ -105,14 +133,14 @@ class PoolRunner:
         if self._live:
             with get_client(sync_client=True) as client:
                 for run_id in list(self._live):
-                    with contextlib.suppress(Exception):  # the server is gone; a worker's run ends by itself
-                        client.set_flow_run_state(run_id, Cancelling())
+                    _cancel(client, run_id)
         self._here.stop()
 
     def _share(self, stage: str) -> None:
         with self._sharing:
             if stage not in self._shared:
-                self._here.share_result(stage)
+                with self._places:
+                    self._here.share_result(stage)
                 self._shared.add(stage)
 
     def _by_worker(
@@ -129,6 +157,8 @@ class PoolRunner:
             "entries": entries_to_send(self._root, stage.needs),
         }
         for _ in range(TRIES):
+            if self._stopping.is_set():
+                raise StageFailed(stage.name, "stopped", stopped=True)
             run = run_deployment(
                 f"stage/{self._pool}", flow_run_name=stage.name, parameters=parameters, timeout=0, _sync=True
             )
@@ -137,6 +167,8 @@ class PoolRunner:
                 run = self._wait(client, run, stage.name, emit)
             finally:
                 self._live.discard(run.id)
+                if self._stopping.is_set():
+                    _cancel(client, run.id)  # `stop` does not see one that was given out meanwhile
             assert run.state is not None
             if not run.state.is_crashed():
                 return self._outcome(client, run, run.state, stage.name)
@@ -147,34 +179,44 @@ class PoolRunner:
         self, client: SyncPrefectClient, run: FlowRun, stage: str, emit: Callable[[str], None]
     ) -> FlowRun:
         """Pass the lines of a worker's flow run on until it ends, or until it is taken for dead."""
-        lines, signs, told = 0, ("", ""), False
-        began = heard = time.monotonic()
+        lines, signs, said = 0, ("", ""), False
+        began = heard = answered = time.monotonic()
         while True:
             if self._stopping.wait(SECONDS_BETWEEN_LOOKS):
                 raise StageFailed(stage, "stopped", stopped=True)
-            run = client.read_flow_run(run.id)
-            logs = client.read_logs(LogFilter(flow_run_id={"any_": [run.id]}), offset=lines)
+            try:
+                run = client.read_flow_run(run.id)
+                logs = client.read_logs(LogFilter(flow_run_id={"any_": [run.id]}), offset=lines)
+                assert run.state is not None
+                beat = "" if run.state.is_scheduled() else _last_heartbeat(client, run.id)
+            except ObjectNotFound:
+                raise  # somebody deleted it
+            except (PrefectException, httpx.HTTPError):
+                heard = time.monotonic()  # which tells nothing of the worker
+                if heard - answered > SECONDS_WITHOUT_SERVER:
+                    raise
+                continue
+            now = answered = time.monotonic()
             for entry in logs:
                 if entry.name.endswith(f".{LOG}"):
                     emit(entry.message)
             lines += len(logs)
-            assert run.state is not None
             if run.state.is_final():
                 return run
-            now = time.monotonic()
             if run.state.is_scheduled():
                 heard = now
-                if now - began > SECONDS_UNTIL_TOLD and not told:
+                if now - began > SECONDS_UNTIL_TOLD and not said:
                     emit(
                         f"waits for a worker; in a clone on another machine: tritune work --pool {self._pool}"
                     )
-                    told = True
+                    said = True
                 continue
-            latest = (str(run.state.id), _last_heartbeat(client, run.id))
+            latest = (str(run.state.id), beat)
             if latest != signs or logs:
                 signs, heard = latest, now
-            if now - heard > SECONDS_WITHOUT_SIGN:
-                died = Crashed(message=f"no sign of life for {SECONDS_WITHOUT_SIGN:.0f} seconds")
+            patience = SECONDS_TO_START if run.state.is_pending() else SECONDS_WITHOUT_SIGN
+            if now - heard > patience:
+                died = Crashed(message=f"no sign of life for {patience:.0f} seconds")
                 client.set_flow_run_state(run.id, died, force=True)
 
     def _outcome(self, client: SyncPrefectClient, run: FlowRun, state: State, stage: str) -> Outcome:
@@ -191,6 +233,11 @@ class PoolRunner:
             path.write_text(json.dumps(measured, indent=2, sort_keys=True) + "\n", encoding="utf-8")
         name = state.name if state.name in {"Cached", "Restored"} else "Completed"
         return Outcome(stage, name, f"{state.message} on {where}", None, warnings)  # type: ignore[arg-type]
+
+
+def _cancel(client: SyncPrefectClient, run_id: UUID) -> None:
+    with contextlib.suppress(Exception):  # the server is gone; a worker's run ends by itself
+        client.set_flow_run_state(run_id, Cancelling())
 
 
 def _last_heartbeat(client: SyncPrefectClient, run_id: UUID) -> str:

@@ -66,7 +66,7 @@ def stage(
                 runner.share_result(name)
             finally:
                 runner.stop()
-            _publish_facts(tree, name, outcome.warnings)
+            _publish_facts(tree, name, outcome.warnings, key=identity.key)
     except InputError as error:
         return Failed(name=REFUSED, message=str(error))
     except StageFailed as failure:
@@ -77,9 +77,11 @@ def stage(
     return Completed(name=outcome.state, message=outcome.message)
 
 
-def _publish_facts(tree: Path, name: str, warnings: tuple[str, ...]) -> None:
+def _publish_facts(tree: Path, name: str, warnings: tuple[str, ...], *, key: str) -> None:
     path = tree / MEASUREMENTS / f"{name}.json"
     measured = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    rows = [{"what": key, "value": json.dumps(value)} for key, value in measured.items()]
+    if measured.get("key") != key:
+        measured = {}  # of an earlier run here, with other settings
+    rows = [{"what": what, "value": json.dumps(value)} for what, value in measured.items()]
     rows += [{"what": "warning", "value": json.dumps(warning)} for warning in warnings]
     create_table_artifact(rows, key=FACTS, description="What was measured while the stage ran, and warnings")

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import psutil
 
-from flows.crashed import mark_crashed
+from flows.crashed import flows_of, mark_crashed
 from flows.own_server import SERVER
-from flows.workspace import flows_of
 from tritune.pipeline.supervisor import signature
 
 VARIABLE = "TRITUNE_RUN"
@@ -28,11 +27,14 @@ def watch(*roots: Path) -> None:
     Args:
         roots: The projects, or work trees of one, that its flows work in.
     """
+    from flows.workspace import runs_folder  # with DVC, for which the process that waits has no use
+
     os.environ[VARIABLE] = signature()
+    folders = [str(runs_folder(root)) for root in roots]
     # The pipe's other end closes when this process dies, however it dies; nothing is ever written.
     _waiting.append(
         subprocess.Popen(
-            [sys.executable, "-m", "flows.watcher", os.environ[VARIABLE], *map(str, roots)],
+            [sys.executable, "-m", "flows.watcher", os.environ[VARIABLE], *folders],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -43,9 +45,9 @@ def watch(*roots: Path) -> None:
 
 def main() -> None:
     sys.stdin.read()
-    run, *roots = sys.argv[1:]
-    for root in roots:
-        for api, flow_run_id in flows_of(Path(root), run):
+    run, *folders = sys.argv[1:]
+    for folder in folders:
+        for api, flow_run_id in flows_of(Path(folder), run):
             with contextlib.suppress(OSError, ValueError):
                 mark_crashed(api, flow_run_id)
     for process in psutil.process_iter():

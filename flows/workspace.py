@@ -59,9 +59,14 @@ def running(root: Path) -> int | None:
     return holder(root / _LOCK)
 
 
+def runs_folder(root: Path) -> Path:
+    """Return the folder with a folder for each flow run that has not ended."""
+    return root / WORK / "runs"
+
+
 def run_folder(root: Path, flow_run_id: str) -> Path:
     """Return the folder of one flow run: its receipts, and which process it is."""
-    return root / WORK / "runs" / flow_run_id
+    return runs_folder(root) / flow_run_id
 
 
 def remember_flow(folder: Path, *, api: str) -> None:
@@ -75,22 +80,9 @@ def remember_flow(folder: Path, *, api: str) -> None:
     (folder / "flow.json").write_text(json.dumps(content), encoding="utf-8")
 
 
-def flows_of(root: Path, process: str) -> Iterator[tuple[str, str]]:
-    """Yield server and id of each run that a process had begun and not ended.
-
-    Args:
-        process: Its signature.
-    """
-    for path in sorted((root / WORK / "runs").glob("*/flow.json")):
-        with contextlib.suppress(json.JSONDecodeError, KeyError):
-            content = json.loads(path.read_text(encoding="utf-8"))
-            if content["process"] == process:
-                yield content["api"], path.parent.name
-
-
 def dead_flows(root: Path) -> Iterator[tuple[str, Path]]:
     """Yield id and folder of each run that a kill or a reboot ended."""
-    for path in sorted((root / WORK / "runs").glob("*/flow.json")):
+    for path in sorted(runs_folder(root).glob("*/flow.json")):
         try:
             process = json.loads(path.read_text(encoding="utf-8"))["process"]
         except (json.JSONDecodeError, KeyError):

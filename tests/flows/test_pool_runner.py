@@ -2,17 +2,20 @@
 
 import datetime
 import json
+import time
 import uuid
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from prefect.client.schemas.objects import FlowRun, Log, State
-from prefect.states import Cancelled, Completed, Crashed, Failed, Running, Scheduled
+from prefect.states import Cancelled, Completed, Crashed, Failed, Pending, Running, Scheduled
 
 from flows import pool
 from flows.pool import PoolRunner
 from flows.pool_stage import REFUSED
+from tritune.errors import InputError
 from tritune.pipeline.dag import Stage
 from tritune.pipeline.reproduce import Outcome, StageFailed
 
@@ -176,6 +179,65 @@ def test_how_a_worker_s_run_failed_is_how_the_stage_failed(
         bring(runner, Client(state), monkeypatch, [])
     failure = raised.value
     assert (failure.error, failure.users_error, failure.stopped) == (error, users_error, stopped)
+
+
+def test_a_server_that_restarts_is_waited_for_and_its_silence_is_not_the_worker_s(runner, monkeypatch):
+    client, said = Client(Running(), Running(), Completed(message="ran")), []
+    failures = [httpx.ConnectError("refused")] * 30
+    read = client.read_flow_run
+
+    def read_flow_run(run_id: uuid.UUID) -> FlowRun:
+        if failures:
+            time.sleep(0.01)  # together longer than a worker may be silent
+            raise failures.pop()
+        return read(run_id)
+
+    monkeypatch.setattr(client, "read_flow_run", read_flow_run)
+    assert bring(runner, client, monkeypatch, said).state == "Completed"
+    assert (client.set, said, failures) == ([], [], [])
+
+
+def test_a_server_that_stays_away_fails_the_stage_in_words(runner, monkeypatch):
+    def refuse(*_: Any) -> None:
+        raise httpx.ConnectError("nothing at http://ann:secret@10.0.0.5/api")
+
+    client = Client(Running())
+    monkeypatch.setattr(client, "read_flow_run", refuse)
+    monkeypatch.setattr(pool, "SECONDS_WITHOUT_SERVER", 0.01)
+    with pytest.raises(StageFailed) as raised:
+        bring(runner, client, monkeypatch, [])
+    assert raised.value.error == "Prefect's server did not take it: nothing at http://10.0.0.5/api"
+
+
+def test_what_the_user_is_to_mend_is_the_stage_s_failure(runner, monkeypatch):
+    def refuse(*_: Any, **__: Any) -> None:
+        raise InputError("dvc.yaml is broken")
+
+    monkeypatch.setattr(pool, "identity_of", refuse)
+    with pytest.raises(StageFailed) as raised:
+        bring(runner, Client(Running()), monkeypatch, [])
+    assert (raised.value.error, raised.value.users_error) == ("dvc.yaml is broken", True)
+
+
+def test_a_cluster_that_looks_for_a_machine_is_given_more_time(runner, monkeypatch):
+    client = Client(*[Pending()] * 40, Completed(message="ran"))
+    monkeypatch.setattr(pool, "SECONDS_BETWEEN_LOOKS", 0.005)
+    assert bring(runner, client, monkeypatch, []).state == "Completed"
+    assert client.set == []
+
+
+def test_a_stage_that_is_given_out_while_the_run_stops_is_cancelled(runner, monkeypatch):
+    client = Client(Running())
+
+    def give_out(*_: Any, **__: Any) -> FlowRun:
+        runner.stop()
+        return flow_run(Scheduled())
+
+    monkeypatch.setattr(pool, "run_deployment", give_out)
+    with pytest.raises(StageFailed) as raised:
+        bring(runner, client, monkeypatch, [])
+    assert raised.value.stopped
+    assert [state.name for state in client.set] == ["Cancelling"]
 
 
 def test_a_result_that_did_not_arrive_fails_the_stage(runner, here, monkeypatch):

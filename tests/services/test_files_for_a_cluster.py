@@ -35,6 +35,10 @@ def test_nothing_starts_without_its_password_and_none_is_written_down(services):
     assert "/compose.env" in (ROOT / ".gitignore").read_text().splitlines()
 
 
+def test_no_file_with_passwords_gets_into_an_image():
+    assert {"compose.env", ".dvc/config.local"} <= set((ROOT / ".dockerignore").read_text().splitlines())
+
+
 def test_the_server_s_version_is_the_pinned_one(services):
     pinned = re.search(r"(?m)^prefect==(.*)$", (ROOT / "constraints.txt").read_text())[1]
     assert services["prefect"]["image"] == f"prefecthq/prefect:{pinned}-python3.11"

@@ -88,7 +88,7 @@ def _run_alone(
     scratch.mkdir(parents=True, exist_ok=True)
     context = StageContext(stage, item, identity.params, identity.inputs, identity.outputs, scratch)
 
-    with _slot(identity), shared(scratch, stage=stage, key=scratch.name):
+    with _slot(identity), _kept_for_others(identity, scratch, stage=stage):
         begun = time.monotonic()
         load_body()(context)
         seconds = time.monotonic() - begun
@@ -127,6 +127,15 @@ def _slot(identity: Identity) -> Iterator[None]:
     with one_of(slots) as slot:
         os.environ.update(slot.environment)
         yield
+
+
+def _kept_for_others(
+    identity: Identity, scratch: Path, *, stage: str
+) -> contextlib.AbstractContextManager[None]:
+    """Share a training's scratch; what others lay aside there (rows of the user's) is made again faster."""
+    if identity.meta.get("resource") != "training":
+        return contextlib.nullcontext()
+    return shared(scratch, stage=stage, key=scratch.name)
 
 
 def _write_measurements(key: str, stage: str, measured: Mapping[str, Any], *, seconds: float) -> None:

@@ -51,6 +51,7 @@ def check_dvc_folder(root: Path) -> None:
 
 
 def _sentence(error: Exception, root: Path) -> str:
+    from dvc.config import ConfigError
     from dvc.dependency.param import MissingParamsError, MissingParamsFile
     from dvc.exceptions import NotDvcRepoError
     from dvc.scm import SCMError
@@ -71,6 +72,8 @@ def _sentence(error: Exception, root: Path) -> str:
     text = _innermost(error)
     if isinstance(error, MissingParamsFile | MissingParamsError) and "versions.yaml" in text:
         return "versions.yaml is missing or incomplete; write it with `python -m tritune.versions`"
+    if isinstance(error, ConfigError):
+        return f"DVC cannot use its settings: {text}; mend .dvc/config or .dvc/config.local"
     return f"DVC cannot read the pipeline: {text}; mend dvc.yaml or params.yaml"
 
 

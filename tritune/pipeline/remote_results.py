@@ -9,9 +9,10 @@ dvc.yaml; `python -m tritune.pipeline.remote_results fetch STAGE` is a process t
 import json
 import logging
 import os
-import re
 import sys
+import threading
 from collections.abc import Mapping
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,14 @@ from tritune.errors import InputError
 from tritune.pipeline.dag import stages_of
 from tritune.pipeline.identity import key_of_entry
 from tritune.pipeline.opening import open_repository
+from tritune.pipeline.passwords import without_passwords
 from tritune.pipeline.supervisor import end_with_supervisor
 
 FOUND = {0: "fetched", 3: "here", 4: "nowhere"}
 """Exit code of `fetch` -> where the result was: in the remote, on this machine already, in neither."""
+
+SECONDS_TO_ANSWER = 60.0
+"""As long may a remote take to say whether it has a result; bringing it may take any time."""
 
 RUNS = "md5-dos2unix"
 """The store of a remote under which DVC keeps the run-cache."""
@@ -60,10 +65,7 @@ def fetch_result(stage: str) -> str:
         # From here on without the lock, which every other stage would have to wait for: objects are named by
         # their content, and an entry appears whole.
         store = repo.cloud.get_remote_odb(None, "fetch", hash_name=RUNS)
-        folder = store.fs.join(store.path, "runs", key[:2], key)
-        found = (
-            {store.fs.name(path): path for path in store.fs.find(folder)} if store.fs.exists(folder) else {}
-        )
+        found = _listed(store, store.fs.join(store.path, "runs", key[:2], key))
         in_lock = key_of_entry(recorded) == key and all(out.get("md5") for out in recorded["outs"])
         wanted = _value(recorded) if in_lock else min(found, default="")
         if wanted in found:
@@ -73,8 +75,11 @@ def fetch_result(stage: str) -> str:
         # Pushed by plain `dvc push`: what git holds lies in the work tree already.
         for objects in loaded.get_used_objs().values():
             repo.cloud.pull(objects)
+        if not loaded.outs_cached():
+            return "nowhere"
         with repo.lock:
-            loaded.checkout(allow_missing=True)
+            # What lies in the way would be removed before the stage runs, too.
+            loaded.checkout(force=True)
             return "nowhere" if loaded.changed() else "fetched"
 
 
@@ -124,6 +129,31 @@ def share_result(stage: str) -> None:
             generic.copy(repo.cache.legacy.fs, repo.stage_cache._get_cache_path(key, value), store.fs, target)
 
 
+def _listed(store: Any, folder: str) -> dict[str, str]:
+    """Return name -> path of what a remote's folder holds.
+
+    Raises:
+        TimeoutError: It does not say within `SECONDS_TO_ANSWER`.
+    """
+
+    def look() -> None:
+        try:
+            paths = store.fs.find(folder) if store.fs.exists(folder) else ()
+            named = {store.fs.name(path): path for path in paths}
+            # A killed process may have left a half-written entry, and another one have pushed it.
+            answer.set_result({name: path for name, path in named.items() if not name.startswith(".")})
+        except Exception as error:  # whatever the remote's own library throws
+            answer.set_exception(error)
+
+    # A library's own waits add up to half an hour; no executor, for it would be waited for at the end.
+    answer: Future[dict[str, str]] = Future()
+    threading.Thread(target=look, daemon=True).start()
+    try:
+        return answer.result(SECONDS_TO_ANSWER)
+    except TimeoutError:
+        raise TimeoutError(f"no answer within {SECONDS_TO_ANSWER:.0f} seconds") from None
+
+
 def _take(repo: Any, fs: Any, source: str, *, key: str) -> bool:
     """Copy an entry of the remote's run-cache, after all that it names; False: not all is there."""
     from dvc.schema import COMPILED_LOCK_FILE_STAGE_SCHEMA
@@ -168,14 +198,14 @@ def main() -> int:
         {"inputs": fetch_inputs, "share": share_result}[verb](stage)
     except Exception as error:  # whatever the remote's own library throws
         print(told(error), flush=True)
-        return 1
+        os._exit(1)  # a library's thread that still waits for a remote is not waited for
     return 0
 
 
 def told(error: BaseException) -> str:
-    """Return a remote's complaint in one line, without a password that an address may hold."""
+    """Return a remote's complaint in one line, without passwords."""
     text = " ".join(str(error).split()) or type(error).__name__
-    return re.sub(r"(?<=://)[^/@\s]+@", "", text)
+    return without_passwords(text)
 
 
 if __name__ == "__main__":

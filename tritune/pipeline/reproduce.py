@@ -22,6 +22,7 @@ from tritune.pipeline import guard, receipt, supervisor
 from tritune.pipeline.dag import Stage
 from tritune.pipeline.deaths import death, less_memory, memory_kills
 from tritune.pipeline.dvc_output import error_in, is_noise
+from tritune.pipeline.passwords import without_passwords
 from tritune.pipeline.process_group import end_group
 from tritune.pipeline.remote_results import FOUND
 
@@ -122,7 +123,12 @@ class StageRunner:
         self._guard = threading.Lock()
 
     def bring_up_to_date(
-        self, stage: Stage, *, force: bool = False, emit: Callable[[str], None] = print
+        self,
+        stage: Stage,
+        *,
+        force: bool = False,
+        emit: Callable[[str], None] = print,
+        found: str | None = None,
     ) -> Outcome:
         """Let DVC restore or run a stage whose needs are up to date.
 
@@ -130,13 +136,15 @@ class StageRunner:
             stage: `meta.timeout` in dvc.yaml, in seconds, ends it when it takes longer.
             force: Run the body whatever DVC knows.
             emit: Gets each line that the stage prints, DVC's own left out.
+            found: What `find_result` said; None: it was not asked yet.
 
         Raises:
             StageFailed: It failed, took too long, or was stopped.
         """
-        fetched = self._fetch and not force and self.find_result(stage.name, emit) == "fetched"
+        if found is None and self._fetch and not force:
+            found = self.find_result(stage.name, emit)
         outcome = self._reproduce(stage, force=force, emit=emit)
-        if fetched and outcome.state != "Completed":
+        if found == "fetched" and outcome.state != "Completed":
             return Outcome(stage.name, "Restored", "outputs came from DVC's remote")
         return outcome
 
@@ -182,7 +190,8 @@ class StageRunner:
             self._live.discard(process)
         if self._stopping.is_set():
             raise StageFailed(stage, "stopped", stopped=True)
-        return process.returncode, next(reversed(output.splitlines()), "")
+        # Where it died by itself, this is a library's own line.
+        return process.returncode, without_passwords(next(reversed(output.splitlines()), ""))
 
     def _reproduce(self, stage: Stage, *, force: bool, emit: Callable[[str], None]) -> Outcome:
         (self._receipts / f"{stage.name}.json").unlink(missing_ok=True)

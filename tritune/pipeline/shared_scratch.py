@@ -1,4 +1,4 @@
-"""A stage's scratch kept at a place that all machines see, so that a training goes on where another one died.
+"""A training's scratch kept at a place that all machines see, so that it goes on where another one died.
 
 The place is an address of fsspec's in TRITUNE_CHECKPOINTS, such as /mnt/checkpoints or s3://bucket/checkpoints.
 Files go there beside the training, which does not wait. A checkpoint that arrived in part is no harm: whoever
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tritune.errors import InputError
+from tritune.pipeline.passwords import without_passwords
 
 VARIABLE = "TRITUNE_CHECKPOINTS"
 SECONDS_BETWEEN_LOOKS = 5.0
@@ -24,7 +25,7 @@ NOT_SHARED = ("outputs", "unfinished-")
 
 @contextlib.contextmanager
 def shared(scratch: Path, *, stage: str, key: str) -> Iterator[None]:
-    """Keep a copy of a stage's scratch at the shared place inside the block, where one is set.
+    """Keep a copy of a training's scratch at the shared place inside the block, where one is set.
 
     What lies there is brought here first where the scratch is empty. Once the block ends well, it is removed.
 
@@ -48,6 +49,7 @@ def shared(scratch: Path, *, stage: str, key: str) -> Iterator[None]:
         yield
     finally:
         ended.set()
+        # At most until the file is there that is on its way: the rest of a copy is given up.
         thread.join()
     place.remove()
 
@@ -60,18 +62,20 @@ class Place:
         named: The address as the user gave it, for what goes wrong.
 
         Raises:
-            InputError: The address is of a kind that is not installed.
+            InputError: The address is of a kind that is not installed, or cannot be reached.
         """
         import fsspec
 
-        self._named = named
+        self._named = without_passwords(named)
         try:
             self._files, self._folder = fsspec.core.url_to_fs(address)
         except (ImportError, ValueError) as error:
             raise InputError(
-                f"{VARIABLE}: {named!r} cannot be used ({error}); give a folder or an address whose package "
-                "is installed, or unset it"
+                f"{VARIABLE}: {self._named!r} cannot be used ({error}); give a folder or an address whose "
+                "package is installed, or unset it"
             ) from None
+        except Exception as error:  # some connect at once
+            raise self._unreachable(error) from None
         self._copied: dict[str, tuple[int, int]] = {}
 
     def fetch(self, scratch: Path) -> None:
@@ -90,16 +94,16 @@ class Place:
         except FileNotFoundError:
             pass  # another one ended there meanwhile, or nothing was ever there
         except Exception as error:  # whatever the place's own library throws
-            raise InputError(
-                f"{VARIABLE}: {self._named!r} cannot be reached ({type(error).__name__}); check address and "
-                "passwords, or unset it"
-            ) from None
+            raise self._unreachable(error) from None
         if aside.is_dir():
             shutil.copytree(aside, scratch, dirs_exist_ok=True)
             shutil.rmtree(aside)
 
-    def copy(self, scratch: Path) -> None:
+    def copy(self, scratch: Path, *, ended: threading.Event | None = None) -> None:
         """Bring the place to what the folder holds: new files first, then those that are gone are removed.
+
+        Args:
+            ended: Once it is set, no further file is begun.
 
         Raises:
             OSError: A file went away meanwhile, or the place cannot be reached; the next try mends it.
@@ -111,6 +115,8 @@ class Place:
                 told = path.stat()
                 now[name.as_posix()] = (told.st_size, told.st_mtime_ns)
         for relative, state in now.items():
+            if ended is not None and ended.is_set():
+                return
             if self._copied.get(relative) != state:
                 target = f"{self._folder}/{relative}"
                 self._files.makedirs(target.rpartition("/")[0], exist_ok=True)
@@ -121,6 +127,12 @@ class Place:
                 self._files.rm_file(f"{self._folder}/{gone}")
             del self._copied[gone]
 
+    def _unreachable(self, error: Exception) -> InputError:
+        return InputError(
+            f"{VARIABLE}: {self._named!r} cannot be reached ({type(error).__name__}); check address and "
+            "passwords, or unset it"
+        )
+
     def remove(self) -> None:
         """Take away what lies there; that it cannot be is no reason to fail."""
         with contextlib.suppress(Exception):
@@ -130,4 +142,4 @@ class Place:
 def _keep_copied(scratch: Path, place: Any, ended: threading.Event) -> None:
     while not ended.wait(SECONDS_BETWEEN_LOOKS):
         with contextlib.suppress(Exception):  # a training does not end for a copy of its checkpoint
-            place.copy(scratch)
+            place.copy(scratch, ended=ended)

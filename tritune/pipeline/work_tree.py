@@ -51,8 +51,8 @@ def close_work_tree(root: Path) -> None:
 
 
 def share_cache(root: Path, tree: Path) -> None:
-    """Have DVC use the project's cache, remotes and passwords in a work tree."""
-    from dvc.config import Config
+    """Have DVC use the project's cache, remotes and passwords, as they are now, in a work tree."""
+    from dvc.config import Config, merge
 
     local = root / ".dvc/config.local"
     if local.is_file():
@@ -60,7 +60,12 @@ def share_cache(root: Path, tree: Path) -> None:
         shutil.copy(local, tree / ".dvc/config.local")
     with open_repository(root) as repo:
         cache = repo.cache.local_cache_dir
+    own = Config(str(root / ".dvc"), validate=False)
     with Config(str(tree / ".dvc"), validate=False).edit("local") as settings:
+        settings.clear()
+        for level in ("repo", "local"):
+            # DVC reads paths from the file's folder on, and writes them so that they lead there from another.
+            merge(settings, own.read(level))
         settings.setdefault("cache", {})["dir"] = cache
 
 

@@ -19,6 +19,9 @@ FOLDER = WORK / "worker"
 TREE = FOLDER / "project"
 LOCK = FOLDER / "worker.lock"
 
+MADE = WORK / "made"
+"""In the tree: there when all of it is, for making it can be cut short."""
+
 SHARED = ("slots", "memos", "scratch")
 """Below `WORK`: with the scratch of a killed training, the next one goes on where it was."""
 
@@ -52,13 +55,15 @@ def open_worker_tree(root: Path, *, files: Mapping[str, str], entries: Mapping[s
     tree, commit = root / TREE, head_commit(root)
     if commit is None:
         raise InputError(f"{root} has no commit yet; a worker needs a clone of the project")
-    if not tree.is_dir() or head_commit(tree) != commit:
+    made = tree / MADE
+    if not made.is_file() or head_commit(tree) != commit:
         remove_tree(root, tree)
         tree.parent.mkdir(parents=True, exist_ok=True)
         git(root, "worktree", "add", "--quiet", "--force", "--detach", str(tree), commit)
-        share_cache(root, tree)
         for name in SHARED:
             link_folder(root / WORK / name, tree / WORK / name)
+        made.touch()
+    share_cache(root, tree)
     for name, content in files.items():
         (tree / name).write_text(content, "utf-8")
     dump_yaml(str(tree / "dvc.lock"), {"schema": "2.0", "stages": dict(entries)})

@@ -2,7 +2,10 @@
 
 import contextlib
 import shutil
+import sys
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from toy_project import Toy, make_toy, toy_environment
@@ -10,6 +13,7 @@ from toy_project import Toy, make_toy, toy_environment
 from tritune.errors import InputError
 from tritune.pipeline import remote_results
 from tritune.pipeline.dag import Stage
+from tritune.pipeline.opening import open_repository
 from tritune.pipeline.remote_results import remote_name, told
 from tritune.pipeline.reproduce import StageFailed, StageRunner
 
@@ -41,7 +45,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Toy:
     toy = make_toy(folder / "toy project", toy_environment(folder / "home"))
     params = toy.folder / "params.yaml"
     params.write_text(params.read_text().replace("[full, partial, adaptive]", "[full]"))
-    assert toy.dvc("remote", "add", "--default", "shelf", str(folder / "shelf"))[0] == 0
+    config = toy.folder / ".dvc/config"
+    config.write_text(config.read_text().replace("[core]", "[core]\n    remote = shelf"))
+    with config.open("a") as file:
+        file.write(f"['remote \"shelf\"']\n    url = {folder / 'shelf'}\n")
     assert toy.dvc("repro", STAGES[-1])[0] == 0
     return toy
 
@@ -59,14 +66,17 @@ def test_nothing_is_found_before_anything_was_pushed(made: Toy):
     assert fetch_result(clone(made, "early"), "prepare") == "nowhere"
 
 
-def test_a_second_clone_restores_every_stage_and_has_the_same_lock(shared: Toy):
+def test_a_second_clone_restores_every_stage_and_has_the_same_lock(
+    shared: Toy, monkeypatch: pytest.MonkeyPatch
+):
     second = clone(shared, "second")
+    # git holds metrics, so with plain `dvc push --run-cache` the evaluation would run anew.
+    monkeypatch.setattr("dvc.stage.run.cmd_run", lambda stage, **_: pytest.fail(f"{stage} ran"))
     for stage in STAGES:
         assert fetch_result(second, stage) == "fetched"
-        code, output = second.dvc("repro", "-s", stage)
-        assert code == 0
-        # git holds metrics, so plain `dvc push --run-cache` would have left them out.
-        assert f"Stage '{stage}' is cached - skipping run" in output
+        with contextlib.chdir(second.folder), open_repository(second.folder) as repo:
+            repo.reproduce(stage, single_item=True)
+    assert second.checkpoints() == shared.checkpoints()
     assert (second.folder / "dvc.lock").read_text() == (shared.folder / "dvc.lock").read_text()
     assert fetch_result(second, STAGES[-1]) == "here"
 
@@ -85,6 +95,9 @@ def test_what_dvc_push_left_there_is_enough_where_git_has_the_lock(made: Toy, tm
     assert Toy(pushed, made.environment).dvc("push")[0] == 0
     for path in ("data", "checkpoints", "evaluations", ".dvc/cache", ".dvc/tmp"):
         shutil.rmtree(pushed / path)
+    # Not in any cache, so that DVC would ask before it takes it away.
+    (pushed / "checkpoints/full-13").mkdir(parents=True)
+    (pushed / "checkpoints/full-13/by hand").touch()
     assert [fetch_result(Toy(pushed, made.environment), stage) for stage in STAGES] == ["fetched"] * 3
     assert Toy(pushed, made.environment).stale() == {"compare"}
 
@@ -100,6 +113,15 @@ def test_a_result_of_which_a_file_is_gone_counts_as_none(shared: Toy, tmp_path: 
     config.write_text(config.read_text().replace(str(shared.folder.parent / "shelf"), str(broken)))
     assert fetch_result(second, "prepare") == "nowhere"
     assert not list(second.folder.glob(".dvc/cache/runs/*/*/*"))
+
+
+def test_a_remote_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch):
+    asleep = threading.Event()
+    store = SimpleNamespace(fs=SimpleNamespace(exists=lambda _: asleep.wait()))
+    monkeypatch.setattr(remote_results, "SECONDS_TO_ANSWER", 0.01)
+    with pytest.raises(TimeoutError, match=r"^no answer within 0 seconds$"):
+        remote_results._listed(store, "runs/01/0123")
+    asleep.set()
 
 
 def test_a_worker_gets_what_its_stage_reads_and_no_more(shared: Toy):
@@ -123,25 +145,48 @@ def test_only_what_is_up_to_date_is_pushed(shared: Toy):
 def unreachable(made: Toy, monkeypatch: pytest.MonkeyPatch) -> Toy:
     """A clone whose remote needs a package that is not there, or a server that does not answer."""
     second = clone(made, "unreachable")
-    second.dvc("remote", "modify", "shelf", "url", "ssh://127.0.0.1:9/shelf")
+    config = second.folder / ".dvc/config"
+    config.write_text(config.read_text().replace(f"{made.folder.parent}/shelf", "ssh://127.0.0.1:9/shelf"))
     for name, value in made.environment.items():
         monkeypatch.setenv(name, value)
     return second
 
 
-def test_a_remote_that_does_not_answer_stops_nothing(unreachable: Toy):
+def test_a_remote_that_does_not_answer_stops_nothing(unreachable: Toy, monkeypatch: pytest.MonkeyPatch):
     runner = StageRunner(unreachable.folder, receipts=unreachable.folder / ".dvc/tmp/receipts", fetch=True)
     said: list[str] = []
     outcome = runner.bring_up_to_date(Stage("prepare", ()), emit=said.append)
     assert outcome.state == "Completed"
     assert said[0].startswith("DVC's remote did not answer; this run asks it no more and trains: ")
-    said.clear()
-    assert runner.bring_up_to_date(Stage("prepare", ()), emit=said.append).state == "Cached"
-    assert said == []
-    with pytest.raises(StageFailed, match=r"its result is here, but could not be pushed to DVC's remote: "):
+    (unreachable.folder / "dvc.lock").unlink()
+    monkeypatch.setattr(runner, "find_result", lambda *_: pytest.fail("it is asked again"))
+    assert runner.bring_up_to_date(Stage("prepare", ()), emit=said.append).state == "Restored"
+
+
+def test_a_default_remote_that_nobody_defined_is_no_matter_of_the_pipeline(made: Toy):
+    second = clone(made, "undefined")
+    config = second.folder / ".dvc/config"
+    config.write_text(config.read_text().replace("remote = shelf", "remote = attic"))
+    with pytest.raises(
+        InputError,
+        match=r"^DVC cannot use its settings: .*remote 'attic'.*; mend \.dvc/config or \.dvc/config\.local$",
+    ):
+        fetch_result(second, "prepare")
+
+
+def test_what_cannot_be_passed_on_fails_the_stage_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    runner = StageRunner(tmp_path, receipts=tmp_path)
+    complaint = "print('no way to https://ann:secret@x'); exit(1)"
+    start = runner._start
+    monkeypatch.setattr(runner, "_start", lambda stage, _: start(stage, [sys.executable, "-c", complaint]))
+    with pytest.raises(StageFailed) as raised:
         runner.share_result("prepare")
-    with pytest.raises(StageFailed, match=r"what it reads could not be had from DVC's remote: "):
+    assert raised.value.error == (
+        "its result is here, but could not be pushed to DVC's remote: no way to https://x"
+    )
+    with pytest.raises(StageFailed) as raised:
         runner.fetch_inputs("train@full-13")
+    assert raised.value.error == "what it reads could not be had from DVC's remote: no way to https://x"
 
 
 def test_an_address_is_told_without_its_password():

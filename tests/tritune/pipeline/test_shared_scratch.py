@@ -1,14 +1,16 @@
 """A training that died on one machine goes on from its last checkpoint on another."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from toy_project import Toy
 
 from tritune.errors import InputError
-from tritune.pipeline import shared_scratch
+from tritune.pipeline import guard, shared_scratch
 from tritune.pipeline.dag import Stage
+from tritune.pipeline.identity import Identity
 from tritune.pipeline.reproduce import StageRunner
 from tritune.pipeline.shared_scratch import VARIABLE, Place, shared
 
@@ -91,12 +93,58 @@ def test_a_place_that_does_not_answer_is_refused(tmp_path: Path, monkeypatch: py
         there.fetch(tmp_path)
 
 
+def test_an_address_is_told_without_its_password():
+    with pytest.raises(InputError, match=r"^TRITUNE_CHECKPOINTS: 'carrier-pigeon://loft' cannot be used "):
+        Place("carrier-pigeon://ann:secret@loft/key", named="carrier-pigeon://ann:secret@loft")
+
+
+def test_a_place_that_does_not_answer_at_once_is_refused(monkeypatch: pytest.MonkeyPatch):
+    def refuse(_address: str) -> None:
+        raise ConnectionRefusedError("secret")
+
+    monkeypatch.setattr("fsspec.core.url_to_fs", refuse)
+    with pytest.raises(InputError, match=r"^TRITUNE_CHECKPOINTS: 'sftp://loft' cannot be reached "):
+        Place("sftp://loft/key", named="sftp://loft")
+
+
+def test_a_training_that_ended_does_not_wait_for_more_than_one_file(tmp_path: Path):
+    ended, there = threading.Event(), place(tmp_path)
+    put = there._files.put_file
+
+    def end_meanwhile(*arguments: str) -> None:
+        put(*arguments)
+        ended.set()
+
+    there._files.put_file = end_meanwhile
+    for name in ("a", "b", "c"):
+        write(tmp_path / "scratch", name, name)
+    try:
+        there.copy(tmp_path / "scratch", ended=ended)
+    finally:
+        del there._files.put_file
+    assert listed(tmp_path / "place") == {"train@full-13/0123/a": "a"}
+
+
+def test_only_trainings_are_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What `ingest` lays aside is the user's rows, as large as all data."""
+    monkeypatch.setenv(VARIABLE, "carrier-pigeon://loft")
+    ingest = Identity("0123", {}, (), "0123", meta={"provenance": False})
+    with guard._kept_for_others(ingest, tmp_path, stage="ingest"):
+        pass
+    train = replace(ingest, meta={"resource": "training"})
+    with (
+        pytest.raises(InputError, match="cannot be used"),
+        guard._kept_for_others(train, tmp_path, stage="train"),
+    ):
+        pass
+
+
 def test_a_copy_that_fails_does_not_end_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(VARIABLE, str(tmp_path / "place"))
     monkeypatch.setattr(shared_scratch, "SECONDS_BETWEEN_LOOKS", 0.01)
     tried = threading.Event()
 
-    def fail(_self: Place, _scratch: Path) -> None:
+    def fail(_self: Place, _scratch: Path, **_: object) -> None:
         tried.set()
         raise OSError("no space there")
 
