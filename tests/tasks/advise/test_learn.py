@@ -170,15 +170,6 @@ def test_what_is_done_when_it_is_stopped_is_not_done_again(project, monkeypatch)
     assert ctx.measurements["resumed"]
 
 
-def test_memory_that_runs_out_is_told_as_by_a_training(project, monkeypatch):
-    def too_large(*_, **__):
-        raise MemoryError
-
-    monkeypatch.setattr(learn, "learn", too_large)
-    with pytest.raises(InputError, match=r"^the training ran out of memory; set compute.recompute_activ"):
-        cell(project, "32", "13", keep=True)
-
-
 def fresh(path: Path) -> Path:
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(parents=True)
