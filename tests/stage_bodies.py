@@ -55,7 +55,8 @@ def run_stages(
 def filled(path: str | Mapping[str, Any], item: Mapping[str, str]) -> str:
     """Return a declared path or key of a method's stage with its method and seed in place."""
     text = path if isinstance(path, str) else next(iter(path))
-    values = {"key": item["method"], "item": item["method"], **{f"item.{name}": value for name, value in item.items()}}
+    values = dict.fromkeys(("key", "item"), item["method"])
+    values |= {f"item.{name}": value for name, value in item.items()}
     return re.sub(r"\$\{([a-z.]+)\}", lambda found: values.get(found[1], found[0]), text)
 
 
