@@ -16,19 +16,22 @@ from tritune.pipeline.context import StageContext
 from tritune.settings.method import MethodSettings, needs_sweep
 from tritune.settings.train import ComputeSettings, TrainSettings
 from tritune.sweep.result import Sweep
+from tritune.training.memory import advice_where_memory_runs_out
 
 
 def run(ctx: StageContext) -> None:
     """Find the method's rate, if it is to be found.
 
     Raises:
-        InputError: the plan is another model's, there is no such device, or every rate led astray.
+        InputError: the plan is another model's, there is no such device, every rate led astray, or memory
+            runs out.
     """
     method = ctx.item["method"]
     settings: Any = TypeAdapter(MethodSettings).validate_python(ctx.params[f"method.{method}"])
     train, compute = TrainSettings(**ctx.params["train"]), ComputeSettings(**ctx.params["compute"])
     if needs_sweep(settings):
-        found = _found(ctx, settings, train, compute)
+        with advice_where_memory_runs_out(train, compute):
+            found = _found(ctx, settings, train, compute)
     else:
         found = Sweep(reason="the rates of the plan, for params.yaml asks for no sweep")
     folder = ctx.output_folder(f"sweeps/{method}")

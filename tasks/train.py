@@ -34,7 +34,7 @@ from tritune.training.batches import steps_per_epoch
 from tritune.training.checkpoint import checkpoint_bytes, load_checkpoint, save_checkpoint
 from tritune.training.history import write_history
 from tritune.training.loop import Moment, train
-from tritune.training.memory import is_out_of_memory, smaller
+from tritune.training.memory import advice_where_memory_runs_out
 from tritune.training.optimizer import plan_optimizer
 from tritune.training.progress import EpochProgress, StepProgress, seconds_left
 from tritune.training.reduced import reduce_training
@@ -61,13 +61,8 @@ def run(ctx: StageContext) -> None:
             memory runs out.
     """
     settings, compute = TrainSettings(**ctx.params["train"]), ComputeSettings(**ctx.params["compute"])
-    try:
+    with advice_where_memory_runs_out(settings, compute):
         run_training(ctx, settings, compute)
-    except Exception as error:
-        if not is_out_of_memory(error):
-            raise
-        advice = f"{smaller(settings, compute)}. `tritune estimate` tells what fits"
-        raise InputError(f"the training ran out of memory; {advice}") from error
 
 
 def run_training(ctx: StageContext, settings: TrainSettings, compute: ComputeSettings) -> None:

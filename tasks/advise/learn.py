@@ -41,6 +41,7 @@ from tritune.training.batches import steps_per_epoch
 from tritune.training.checkpoint import load_checkpoint
 from tritune.training.loop import train
 from tritune.training.optimizer import plan_optimizer
+from tritune.training.memory import advice_where_memory_runs_out
 from tritune.training.reduced import reduce_training
 from tritune.training.some_rows import rows_of
 from tritune.training.state import TrainingState
@@ -81,7 +82,8 @@ def run(ctx: StageContext) -> None:
     """Train each method on the sample and let its best weights answer validation and test.
 
     Raises:
-        InputError: A plan is another model's, there is no such device, or a loss is not finite.
+        InputError: A plan is another model's, there is no such device, a loss is not finite, or memory runs
+            out.
     """
     size, seed = ctx.item["size"], int(ctx.item["seed"])
     compute, train_settings = ComputeSettings(**ctx.params["compute"]), TrainSettings(**ctx.params["train"])
@@ -133,9 +135,10 @@ def run(ctx: StageContext) -> None:
             shutil.rmtree(aside, ignore_errors=True)
             aside.mkdir(parents=True)
             began = time.monotonic()
-            prefix_seconds, resumed = learn(
-                given, sweep.applied_to(plan), method=method, scratch=ctx.scratch, folder=aside
-            )
+            with advice_where_memory_runs_out(train_settings, compute):
+                prefix_seconds, resumed = learn(
+                    given, sweep.applied_to(plan), method=method, scratch=ctx.scratch, folder=aside
+                )
             ctx.measurements[f"{method}_seconds"] = time.monotonic() - began
             ctx.measurements["prefix_seconds"] = prefix_seconds + ctx.measurements.get("prefix_seconds", 0.0)
             ctx.measurements["resumed"] = resumed or ctx.measurements.get("resumed", False)

@@ -1,5 +1,9 @@
 """What to do where a training does not fit into memory, before it runs and when it has run out."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tritune.errors import InputError
 from tritune.settings.train import ComputeSettings, TrainSettings
 
 CPU_ALLOCATOR = "DefaultCPUAllocator: can't allocate memory"
@@ -13,6 +17,22 @@ def is_out_of_memory(error: BaseException) -> bool:
     # By name, so that commands need not import torch for it.
     of_gpu = any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__)
     return of_gpu or isinstance(error, MemoryError) or CPU_ALLOCATOR in str(error)
+
+
+@contextmanager
+def advice_where_memory_runs_out(train: TrainSettings, compute: ComputeSettings) -> Iterator[None]:
+    """Say what to change where the trainings in this block find too little memory.
+
+    Raises:
+        InputError: Memory has run out.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        advice = f"{smaller(train, compute)}. `tritune estimate` tells what fits"
+        raise InputError(f"the training ran out of memory; {advice}") from error
 
 
 def smaller(train: TrainSettings, compute: ComputeSettings) -> str:
