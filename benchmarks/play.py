@@ -80,7 +80,8 @@ class Play:
         """Return rows that have not come in yet, of these labels only if some are named."""
         wanted = [row for row in self.reserve if not labels or row[1] in labels][:count]
         must(len(wanted) == count, f"the data have {len(wanted)} rows left where {count} are to come in")
-        self.reserve = [row for row in self.reserve if row not in set(wanted)]
+        taken = set(wanted)
+        self.reserve = [row for row in self.reserve if row not in taken]
         return wanted
 
     @property
