@@ -40,8 +40,8 @@ from tritune.tokens import TokensInfo, TokenTable, read_tokens, read_tokens_info
 from tritune.training.batches import steps_per_epoch
 from tritune.training.checkpoint import load_checkpoint
 from tritune.training.loop import train
-from tritune.training.optimizer import plan_optimizer
 from tritune.training.memory import advice_where_memory_runs_out
+from tritune.training.optimizer import plan_optimizer
 from tritune.training.reduced import reduce_training
 from tritune.training.some_rows import rows_of
 from tritune.training.state import TrainingState
