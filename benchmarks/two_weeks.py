@@ -44,11 +44,17 @@ SEED = 5
 CLASSES = 20
 """At most; the next in frequency comes in on a later night."""
 
+FEWEST_CLASSES = 6
+"""Five to begin with, since new rows of three of them have to be a drift; and one that is new."""
+
 LEAST_ROWS = 100
 """Training rows of a class: with fewer, the first night's rows may have none of it."""
 
 FIRST_ROWS = 300
 """Training rows of the first night."""
+
+TEST_ROWS = 800
+"""At most: enough for `MARGIN`, and every night answers them."""
 
 METHOD = "partial"
 MARGIN = 0.02
@@ -115,14 +121,24 @@ def settings(params: dict[str, Any]) -> None:
 
 
 def cast(clone: Any, train: Sequence[Labelled], test: Sequence[Labelled]) -> Play:
-    """Return the project before its first night: frequent classes, and one more that is to come."""
-    *frequent, newcomer = frequent_classes(train, at_least=LEAST_ROWS)[: CLASSES + 1]
+    """Return the project before its first night: frequent classes, and one more that is to come.
+
+    Raises:
+        InputError: There are too few rows or classes.
+    """
+    names = frequent_classes(train, at_least=LEAST_ROWS)
+    if len(names) < FEWEST_CLASSES:
+        raise InputError(
+            f"--data: {len(names)} classes have {LEAST_ROWS} training rows or more, and {FEWEST_CLASSES} are "
+            "needed; name a folder with more"
+        )
+    *frequent, newcomer = names[: CLASSES + 1]
     known = set(frequent)
     rows = nights.shuffled([row for row in train if row[1] in known], seed=SEED)
     return Play(
         clone,
         train=rows[:FIRST_ROWS],
-        test=[row for row in test if row[1] in known],
+        test=nights.shuffled([row for row in test if row[1] in known], seed=SEED)[:TEST_ROWS],
         reserve=rows[FIRST_ROWS:],
         newcomers=[row for row in train if row[1] == newcomer],
         newcomers_test=[row for row in test if row[1] == newcomer],

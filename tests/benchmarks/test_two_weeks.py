@@ -160,6 +160,15 @@ def test_one_more_class_than_the_project_knows_is_kept_for_later(stage: Stage):
     assert len(project.train) == 300
 
 
+def test_too_few_classes_are_refused(stage: Stage):
+    clone: Any = stage
+    with pytest.raises(InputError) as refused:
+        cast(clone, [(f"{label} {n}", label) for label in "abcde" for n in range(100)], [])
+    assert str(refused.value) == (
+        "--data: 5 classes have 100 training rows or more, and 6 are needed; name a folder with more"
+    )
+
+
 def test_of_what_a_command_said_stages_are_counted_and_dates_left_out():
     act = Act(
         "tritune retrain",
