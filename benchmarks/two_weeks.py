@@ -155,9 +155,9 @@ def as_json(night: Night, *, folder: str) -> dict[str, Any]:
         "test_rows": night.test_rows,
         "champion": night.champion,
         "outcome": decision.outcome if decision else "",
-        "reason": decision.reason if decision else "",
+        "reason": decision.reason.replace(folder, "...") if decision else "",
         "version": decision.version if decision else "",
-        "details": dict(decision.details) if decision else {},
+        "details": json.loads(json.dumps(dict(decision.details)).replace(folder, "...")) if decision else {},
         "commands": [
             {
                 "command": act.command,

@@ -181,6 +181,13 @@ def test_of_what_a_command_said_stages_are_counted_and_dates_left_out():
     assert own_lines(act, folder="/tmp/x") == ["(date)  promoted: v0.0.1 in .../my project"]
 
 
+def test_a_night_is_told_without_where_it_was_played():
+    night = Night("A broken file", "The export stopped.")
+    night.decision = Decision("failed", "/tmp/x/my project/a.csv: broken", details={"error": "in /tmp/x/b"})
+    told = as_json(night, folder="/tmp/x")
+    assert (told["reason"], told["details"]) == (".../my project/a.csv: broken", {"error": "in .../b"})
+
+
 def test_the_page_tells_each_night_with_its_decision_and_numbers():
     gate = {
         "rows": 800,
