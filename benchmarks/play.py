@@ -140,7 +140,7 @@ class Play:
             try:
                 while (code := started.poll()) is None and not when():
                     must(time.monotonic() - began < LONGEST, "there was never anything to kill")
-                    time.sleep(0.1)
+                    time.sleep(0.2)
             finally:
                 started.kill()
                 started.wait()
