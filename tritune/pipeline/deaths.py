@@ -45,6 +45,8 @@ def less_memory(stage: Stage, *, root: Path) -> str:
     """Return what would make a stage of the project in `root` need less memory, as the end of a sentence."""
     if stage.meta.get("resource") != "training":
         return "end other programs, and run again"
+    if stage.name.startswith("evaluate@"):  # takes a training's place, and trains nothing
+        return "end other programs, and run again, or set tokenize.max_length lower"
     try:
         project = read_project(root / "params.yaml")
     except InputError:  # edited meanwhile; how the process ended has to be told all the same
