@@ -206,7 +206,8 @@ def test_the_page_tells_each_night_with_its_decision_and_numbers():
     many.acts.append(Act("tritune retrain", 0, 60.0, "fetch  Completed  ran\npromoted: it is better\n"))
     many.decision = Decision("promoted", "it is better", "v0.0.2", {"gate": gate})
     nights = [as_json(night, folder="/tmp/x") for night in (quiet, many)]
-    written = page({"data": "tickets", "seconds": 600.0, "classes": 20, "margin": 0.02, "nights": nights})
+    margins = {"margin": 0.02, "wide_margin": 0.25}
+    written = page({"data": "tickets", "seconds": 600.0, "classes": 20, **margins, "nights": nights})
     assert "on tickets, 20 classes and one more to come, in 10 minutes" in written
     assert "A night with nothing new took 12 to 12 seconds." in written
     assert "| 1 | A quiet night | 300 | nothing new | v0.0.1 | 12 |" in written
