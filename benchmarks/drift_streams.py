@@ -57,7 +57,8 @@ def label_shift(pool: Sequence[Labelled], strength: float) -> Draw:
         champion, rest = rows[:CHAMPION_ROWS], rows[CHAMPION_ROWS:]
         wanted = sum(chance.random(new_rows) < strength)
         shifted = [row for row in rest if row[1] in favoured][:wanted]
-        usual = [row for row in rest if row not in set(shifted)][: new_rows - len(shifted)]
+        taken = set(shifted)
+        usual = [row for row in rest if row not in taken][: new_rows - len(shifted)]
         return champion, [*champion, *shifted, *usual]
 
     return draw

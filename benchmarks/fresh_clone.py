@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 
@@ -54,14 +54,21 @@ class Clone:
     ) -> subprocess.CompletedProcess[str]:
         return self.run(sys.executable, "-m", "flows", *arguments, timeout=timeout, stdin=stdin)
 
-    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        """Start a `tritune` command in a process group of its own, and do not wait for it."""
+    def start(
+        self, *arguments: str, output: int | IO[str] = subprocess.PIPE, **environment: str
+    ) -> subprocess.Popen[str]:
+        """Start a `tritune` command in a process group of its own, and do not wait for it.
+
+        Args:
+            output: Where it prints to.
+            environment: Variables of its own.
+        """
         return subprocess.Popen(
             [sys.executable, "-m", "flows", *arguments],
             cwd=self.folder,
             env={**self.environment, **environment},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=output,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,

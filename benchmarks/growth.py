@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from importlib import import_module
 from math import prod
 from pathlib import Path
@@ -23,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from tritune.address import on_disk
+from tritune.errors import InputError
 from tritune.pipeline.context import StageContext
 from tritune.pipeline.guard import peak_memory_bytes
 
@@ -42,7 +44,7 @@ PARAMS: dict[str, Any] = {
 RESULT = Path("docs/benchmarks/growth")
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -53,18 +55,40 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.stage:
         print(json.dumps(run_stage(arguments.stage)))
-        return
+        return 0
+    try:
+        measure_all(sizes_of(arguments))
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(RESULT.with_suffix(".md").read_text("utf-8"))
+    return 0
+
+
+def sizes_of(arguments: argparse.Namespace) -> list[tuple[int, int]]:
+    """Return rows and words of each size, the shorter texts first.
+
+    Raises:
+        InputError: There is none, or one that no text can have.
+    """
+    if min(*arguments.rows, *arguments.words) < 1:
+        raise InputError("--rows and --words must be at least 1")
     sizes = [(rows, words) for words in arguments.words for rows in arguments.rows]
+    if not (wanted := [size for size in sizes if prod(size) <= arguments.most_words]):
+        raise InputError(f"--most-words {arguments.most_words} leaves out every size; raise it")
+    return wanted
+
+
+def measure_all(sizes: Sequence[tuple[int, int]]) -> None:
+    """Measure each size, and write what is known after it."""
     content: dict[str, Any] = {
         "machine": {"processor": platform.machine(), "cores": os.cpu_count()},
         "max_length": PARAMS["tokenize"]["max_length"],
         "runs": [],
     }
     for size in sizes:
-        if prod(size) <= arguments.most_words:
-            content["runs"].append(measure(*size))
-            write(content)  # after each, for the largest take long
-    print(RESULT.with_suffix(".md").read_text("utf-8"))
+        content["runs"].append(measure(*size))
+        write(content)  # after each, for the largest take long
 
 
 def write(content: dict[str, Any]) -> None:
@@ -89,9 +113,9 @@ def measure(rows: int, words: int) -> dict[str, Any]:
         for stage in STAGES:
             command = [sys.executable, "-m", "benchmarks.growth", "--stage", stage]
             environment = {**os.environ, "PYTHONPATH": str(Path.cwd()), "OMP_NUM_THREADS": "1"}
-            done = subprocess.run(
-                command, cwd=folder, env=environment, check=True, capture_output=True, text=True
-            )
+            done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True)
+            if done.returncode != 0:
+                raise InputError(f"{stage} failed for {rows:,} rows of {words} words; see above")
             stages[stage] = json.loads(done.stdout.splitlines()[-1])
         size = (folder / "data/raw/train.csv").stat().st_size
     print(f"{rows:,} rows of {words} words: {json.dumps(stages)}", file=sys.stderr, flush=True)
@@ -197,4 +221,4 @@ def line(run: dict[str, Any], stage: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -40,7 +40,7 @@ def rows_of_folder(folder: Path, *, text: str, label: str) -> tuple[list[Labelle
     found = {}
     for split in ("train", "test"):
         file = files[split]
-        rows, _ = read_rows(file, RawFile(file.name, file.name), settings, blank_text=False)
+        rows = read_rows(file, RawFile(file.name, file.name), settings, blank_text=False)
         found[split] = [(row.text, row.label) for row in rows]
     return _distinct(found["train"], found["test"])
 

@@ -93,7 +93,7 @@ def worse_settings(project: Play) -> None:
 def killed(project: Play) -> None:
     """A kill in the night. The settings are back, rows come in, SIGKILL hits the training; then once more."""
     project.put([*project.train, *project.take(len(project.train) // 2)])
-    project.retrain_killed(when=project.trains)
+    project.retrain_killed(when=project.trains_or_has_trained)
     project.retrain("promoted", "kept out")
 
 

@@ -1,6 +1,7 @@
 """A project played night after night by the real commands, and what must hold after each of them."""
 
 import csv
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -80,7 +81,8 @@ class Play:
         """Return rows that have not come in yet, of these labels only if some are named."""
         wanted = [row for row in self.reserve if not labels or row[1] in labels][:count]
         must(len(wanted) == count, f"the data have {len(wanted)} rows left where {count} are to come in")
-        self.reserve = [row for row in self.reserve if row not in set(wanted)]
+        taken = set(wanted)
+        self.reserve = [row for row in self.reserve if row not in taken]
         return wanted
 
     @property
@@ -133,13 +135,18 @@ class Play:
         """
         before, known = self.clone.users_files(), len(read_decisions(self.clone.folder))
         began = time.monotonic()
-        started = self.clone.start("retrain")
-        while not when():
-            must(started.poll() is None, "it ended before it could be killed")
-            must(time.monotonic() - began < LONGEST, "there was never anything to kill")
-            time.sleep(0.1)
-        started.kill()
-        said = started.communicate()[0]
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as output:  # a pipe that nobody reads would fill
+            started = self.clone.start("retrain", output=output)
+            try:
+                while (code := started.poll()) is None and not when():
+                    must(time.monotonic() - began < LONGEST, "there was never anything to kill")
+                    time.sleep(0.2)
+            finally:
+                started.kill()
+                started.wait()
+            output.seek(0)
+            said = output.read()
+        must(code is None, f"it ended before it could be killed, with exit code {code}:\n{said}")
         self._ended("retrain, ended by SIGKILL", started.returncode, began, said)
         self._no_process_is_left()
         must(self.clone.users_files() == before, "a file of the user's changed")
@@ -149,6 +156,11 @@ class Play:
         """Tell whether a training has written a checkpoint that another can go on from."""
         scratch = self.clone.folder / ".dvc/tmp/tritune/retrain/scratch"
         return any(scratch.rglob("step-*"))
+
+    def trains_or_has_trained(self) -> bool:
+        """Tell whether a training can be gone on from, or was too quick for that and is over."""
+        commands = self.clone.processes().values()
+        return self.trains() or any(command[2:4] == ["tasks", "evaluate"] for command in commands)
 
     def _ended(self, command: str, code: int, began: float, said: str) -> None:
         self.night.acts.append(Act(f"tritune {command}", code, time.monotonic() - began, said))

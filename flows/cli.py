@@ -195,14 +195,18 @@ def _doctor(given: argparse.Namespace) -> int:
 
 
 def _predict(given: argparse.Namespace) -> None:
-    source = given.input and given.input.resolve()
-    target = given.output and given.output.resolve()
-    a_folder = given.model is not None and Path(given.model).is_dir()
-    folder = _model_folder(given.model)
+    from flows import predicted
     from flows.predict import predict
 
+    source = given.input and given.input.resolve()
+    target = given.output and given.output.resolve()
+    answering = None
+    if target is not None and not (given.model and Path(given.model).is_dir()):
+        _enter_project()
+        # Before it answers: a night may give the stage to another version meanwhile.
+        answering = predicted.answering_version(Path.cwd(), given.model, source=source)
     rows = predict(
-        model=folder,
+        model=_model_folder(answering.version if answering and given.model else given.model),
         source=source,
         target=target,
         format=given.format,
@@ -210,10 +214,8 @@ def _predict(given: argparse.Namespace) -> None:
         batch_size=given.batch_size,
         everything=given.all,
     )
-    if target is not None and not a_folder:
-        from flows.predicted import remember
-
-        remember(Path.cwd(), given.model, source=source, target=target, rows=rows)
+    if target is not None and answering is not None:
+        predicted.remember(Path.cwd(), answering, target=target, rows=rows)
 
 
 def _explain(given: argparse.Namespace) -> None:

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from flows.exam import PREDICTIONS, sit_exam
+from tritune.data.rows import text_key
 from tritune.drift.ingested import Ingested, read_ingested
 from tritune.errors import InputError
 from tritune.pipeline.registered_version import MODEL, RegisteredVersion
@@ -51,8 +52,8 @@ def compare_versions(
 
 def _known(champion: Ingested, challenger: Ingested) -> int:
     """Return how many of the champion's test rows have a text that the challenger was trained on."""
-    told = {one.text for one in challenger.splits["train"]}
-    return sum(one.text in told for one in champion.splits["test"])
+    told = {text_key(one.text) for one in challenger.splits["train"]}
+    return sum(text_key(one.text) in told for one in champion.splits["test"])
 
 
 def _sheet(tree: Path, version: RegisteredVersion, *, test: Path, work: Path) -> Sheet:

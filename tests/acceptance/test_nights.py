@@ -71,9 +71,9 @@ def test_a_night_that_is_stopped_goes_on_where_it_was_and_a_second_one_beside_it
     assert refused.returncode == 2
     assert f"a retraining is going on in {project.clone.folder} (process {started.pid})" in refused.stderr
     started.send_signal(signal.SIGTERM)
-    said = started.communicate(timeout=120)[0]
+    said = started.communicate(timeout=500)[0]
     assert started.returncode not in (0, 2), said
-    wait_until(lambda: not project.clone.processes(), seconds=30)
+    wait_until(lambda: not project.clone.processes(), seconds=120)
     assert project.clone.half_done() == []
     assert project.clone.users_files() == before
     decision = project.retrain("promoted", "kept out")

@@ -1,7 +1,9 @@
 import csv
 from pathlib import Path
 
-from benchmarks.growth import page, write_csv
+import pytest
+
+from benchmarks.growth import main, page, write_csv
 
 
 def test_the_texts_have_the_rows_and_about_the_lengths_asked_for(tmp_path: Path) -> None:
@@ -13,6 +15,19 @@ def test_the_texts_have_the_rows_and_about_the_lengths_asked_for(tmp_path: Path)
     assert len(rows) == 2000
     assert 10 <= lengths[1000] <= 13
     assert lengths[-1] > 5 * lengths[1000]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--rows", "0"], "error: --rows and --words must be at least 1\n"),
+        (["--most-words", "5"], "error: --most-words 5 leaves out every size; raise it\n"),
+    ],
+)
+def test_sizes_that_can_t_be_are_refused(monkeypatch, capsys, arguments: list[str], message: str) -> None:
+    monkeypatch.setattr("sys.argv", ["growth", *arguments])
+    assert main() == 2
+    assert capsys.readouterr().err == message
 
 
 def test_some_texts_come_again(tmp_path: Path) -> None:

@@ -160,6 +160,15 @@ def test_one_more_class_than_the_project_knows_is_kept_for_later(stage: Stage):
     assert len(project.train) == 300
 
 
+def test_too_few_classes_are_refused(stage: Stage):
+    clone: Any = stage
+    with pytest.raises(InputError) as refused:
+        cast(clone, [(f"{label} {n}", label) for label in "abcde" for n in range(100)], [])
+    assert str(refused.value) == (
+        "--data: 5 classes have 100 training rows or more, and 6 are needed; name a folder with more"
+    )
+
+
 def test_of_what_a_command_said_stages_are_counted_and_dates_left_out():
     act = Act(
         "tritune retrain",
@@ -170,6 +179,13 @@ def test_of_what_a_command_said_stages_are_counted_and_dates_left_out():
     )
     assert stages(act) == {"Completed": 1, "Restored": 1}
     assert own_lines(act, folder="/tmp/x") == ["(date)  promoted: v0.0.1 in .../my project"]
+
+
+def test_a_night_is_told_without_where_it_was_played():
+    night = Night("A broken file", "The export stopped.")
+    night.decision = Decision("failed", "/tmp/x/my project/a.csv: broken", details={"error": "in /tmp/x/b"})
+    told = as_json(night, folder="/tmp/x")
+    assert (told["reason"], told["details"]) == (".../my project/a.csv: broken", {"error": "in .../b"})
 
 
 def test_the_page_tells_each_night_with_its_decision_and_numbers():
@@ -190,7 +206,8 @@ def test_the_page_tells_each_night_with_its_decision_and_numbers():
     many.acts.append(Act("tritune retrain", 0, 60.0, "fetch  Completed  ran\npromoted: it is better\n"))
     many.decision = Decision("promoted", "it is better", "v0.0.2", {"gate": gate})
     nights = [as_json(night, folder="/tmp/x") for night in (quiet, many)]
-    written = page({"data": "tickets", "seconds": 600.0, "classes": 20, "margin": 0.02, "nights": nights})
+    margins = {"margin": 0.02, "wide_margin": 0.25}
+    written = page({"data": "tickets", "seconds": 600.0, "classes": 20, **margins, "nights": nights})
     assert "on tickets, 20 classes and one more to come, in 10 minutes" in written
     assert "A night with nothing new took 12 to 12 seconds." in written
     assert "| 1 | A quiet night | 300 | nothing new | v0.0.1 | 12 |" in written

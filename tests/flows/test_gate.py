@@ -121,6 +121,11 @@ def test_who_was_told_the_answers_is_kept_out(stores: Stores):
     )
 
 
+def test_a_text_in_other_letters_is_the_same_text(stores: Stores):
+    stores.add("v0.0.2", train=["a", " T3"], test=["other"], wrong=0)
+    assert "it was trained on 1 of the test texts" in stores.compare().reason
+
+
 def test_models_of_two_tasks_can_t_be_compared(stores: Stores):
     with pytest.raises(InputError) as refused:
         stores.compare(task="dialogue")

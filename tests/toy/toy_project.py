@@ -90,7 +90,11 @@ class Toy:
     def call(self, *command: str, **environment: str) -> tuple[int, str]:
         """Run to the end; return exit code and everything printed."""
         process = self.start(*command, **environment)
-        output, _ = process.communicate(timeout=120)
+        try:
+            # Below pytest's own limit, and long: on a machine with much other work a run takes minutes.
+            output, _ = process.communicate(timeout=500)
+        finally:
+            process.kill()
         return process.returncode, output
 
     def tritune(self, *arguments: str, **environment: str) -> tuple[int, str]:

@@ -43,6 +43,16 @@ def folder_of_output(root: Path, *, output: str, content: str, commit: str, vers
     return target
 
 
+def is_in_work_tree(root: Path, *, output: str, content: str) -> bool:
+    """Tell whether a DVC output lies in the project as dvc.lock says, with that hash.
+
+    Raises:
+        InputError: DVC cannot read the project.
+    """
+    with open_repository(root) as repo:
+        return _is_in_work_tree(repo, root / output, content)
+
+
 def _is_in_work_tree(repo: Any, path: Path, content: str) -> bool:
     with repo.lock:
         outs = [out for out in repo.index.outs if out.fs_path == str(path.resolve())]

@@ -19,6 +19,9 @@ from tritune.promotion.sheet import Sheet
 from tritune.settings.register import RegisterSettings
 from tritune.statistics.holm import LEVEL, holm
 
+NAMED = 3
+"""Classes that got worse, at most, in the sentence; `Verdict.numbers` has all."""
+
 ROUNDING = 1e-9
 """0.90 - 0.85 is not 0.05 in floating point; what is exactly the margin worse passes."""
 
@@ -93,10 +96,7 @@ def judge(
     objections = []
     if not p <= LEVEL:  # a p-value that is no number shows nothing
         objections.append(_not_shown(before, after, p, settings.margin))
-    objections += [
-        f"{name} is right {one.challenger:.3f} of the time instead of {one.champion:.3f} ({p_text(one.p)})"
-        for name, one in worse.items()
-    ]
+    objections += _worse(worse)
     errors = champion.calibration_error, challenger.calibration_error
     if None not in errors and not errors[1] - errors[0] <= settings.calibration_margin + ROUNDING:  # type: ignore[operator]
         objections.append(
@@ -127,6 +127,18 @@ def _not_shown(before: float, after: float, p: float, margin: float) -> str:
         f"these rows are too few, or differ too much, to show that it is not worse by {margin:g} or more "
         f"({p_text(p)}, {LEVEL:g} is needed; a larger test set or register.margin would)"
     )
+
+
+def _worse(classes: Mapping[str, _Class]) -> list[str]:
+    """Return which classes got worse, those that lost most first."""
+    by_loss = sorted(classes, key=lambda name: classes[name].challenger - classes[name].champion)
+    told = [
+        f"{name} is right {classes[name].challenger:.3f} of the time instead of {classes[name].champion:.3f} "
+        f"({p_text(classes[name].p)})"
+        for name in by_loss[:NAMED]
+    ]
+    more = len(by_loss) - NAMED
+    return [*told, f"{more} more class{'es got' if more > 1 else ' got'} worse"] if more > 0 else told
 
 
 def _classes(champion: Sheet, challenger: Sheet) -> dict[str, _Class]:

@@ -31,4 +31,8 @@ def test_only_trainings_are_made_smaller_by_settings(tmp_path: Path) -> None:
     )
     training = Stage("train@full-1", (), meta={"resource": "training"})
     assert less_memory(training, root=tmp_path).startswith("set compute.recompute_activations: true")
+    evaluating = Stage("evaluate@full-1", (), meta={"resource": "training"})
+    assert "recompute" not in less_memory(evaluating, root=tmp_path)
+    (tmp_path / "params.yaml").write_text("task: being edited\n")
+    assert less_memory(training, root=tmp_path).startswith("make the training smaller")
     assert less_memory(Stage("ingest", ()), root=tmp_path) == "end other programs, and run again"

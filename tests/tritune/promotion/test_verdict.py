@@ -66,6 +66,21 @@ def test_a_class_that_got_worse_keeps_out_what_is_better_overall():
     )
 
 
+@pytest.mark.parametrize(("lost", "more"), [(4, "1 more class got worse"), (7, "4 more classes got worse")])
+def test_of_many_classes_that_got_worse_the_three_that_lost_most_are_named(lost: int, more: str):
+    right = {f"c{number}": np.ones(100) for number in range(7)}
+    champion = Sheet("accuracy", ["row"] * 700, np.concatenate(list(right.values())), right)
+    after = {f"c{number}": np.r_[np.zeros(20 + number), np.ones(80 - number)] for number in range(lost)}
+    after = right | after
+    challenger = Sheet("accuracy", ["row"] * 700, np.concatenate(list(after.values())), after)
+    found = verdict(champion, challenger)
+    named = [f"c{lost - place} is right {0.8 - (lost - place) / 100:.3f} of the time" for place in (1, 2, 3)]
+    places = [found.reason.index(one) for one in named]
+    assert places == sorted(places)
+    assert found.reason.endswith(f"; {more}")
+    assert len(found.numbers["classes"]) == 7
+
+
 def test_a_class_may_lose_what_the_margin_allows():
     champion, challenger = sheet(wrong=range(300, 420)), sheet(wrong=range(10))
     assert verdict(champion, challenger, class_margin=0.05).promote
