@@ -278,13 +278,3 @@ def test_without_a_sweep_it_says_so_and_loads_neither_torch_nor_the_base(project
     assert found == Sweep(reason="the rates of the plan, for params.yaml asks for no sweep")
     plan = plan_of(project)
     assert found.applied_to(plan) == plan
-
-
-def test_where_memory_runs_out_it_says_what_to_change(project, monkeypatch):
-    def short_of_memory(*_, **__):
-        raise torch.OutOfMemoryError("CUDA out of memory")
-
-    write_plan(project, lr=5e-3)
-    monkeypatch.setattr(trial, "train", short_of_memory)
-    with pytest.raises(InputError, match="ran out of memory; set compute"):
-        run(project)
