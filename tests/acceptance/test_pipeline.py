@@ -296,9 +296,16 @@ def test_predict_answers_from_a_file_and_from_stdin(ran, in_process):
     assert "label" in rows[0]
     done = in_process(ran, "predict", stdin="bread and butter\nthe hotel map\n")
     labels = [json.loads(line)["label"] for line in done.stdout.splitlines()]
+    assert labels == [row.split(",")[rows[0].split(",").index("label")] for row in rows[1:]]
+
+
+def test_what_a_version_answered_is_on_record(ran, in_process):
+    (ran.folder / "new.csv").write_text("message\nbread and butter\nthe hotel map\n")
+    options = ("--model", "v0.0.1", "--input", "new.csv", "--text", "message", "--output", "out.csv")
+    done = in_process(ran, "predict", *options)
+    assert done.returncode == 0, done.stderr
     told = json.loads(in_process(ran, "lineage", "v0.0.1", "--json").stdout)["predictions"]
     assert [(one["input"], one["output"], one["rows"]) for one in told] == [("new.csv", "out.csv", 2)]
-    assert labels == [row.split(",")[rows[0].split(",").index("label")] for row in rows[1:]]
 
 
 def test_predict_takes_a_registered_version(ran, in_process):

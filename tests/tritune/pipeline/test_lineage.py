@@ -18,7 +18,7 @@ from registry_fixtures import project, quiet_home, registered, trained, with_cha
 from registry_project import Project
 
 from flows.cli import main
-from flows.predicted import remember
+from flows.predicted import answering_version, remember
 from tritune.errors import InputError
 from tritune.pipeline.lineage import _rows, _steps, lineage
 from tritune.pipeline.registered_version import RegisteredVersion
@@ -119,8 +119,10 @@ def test_files_that_it_answered_are_on_the_way_on_from_it(
         (registered.folder / name).write_text(name)
     before = registered.git("rev-parse", "HEAD"), registered.git("status", "--porcelain"), registered.tags()
     given, target = registered.folder / "new.csv", registered.folder / "labels.csv"
-    remember(registered.folder, None, source=given, target=target, rows=7)
-    remember(registered.folder, "champion", source=None, target=target, rows=1)
+    for reference, source, rows in ((None, given, 7), ("champion", None, 1)):
+        answering = answering_version(registered.folder, reference, source=source)
+        assert answering is not None
+        remember(registered.folder, answering, target=target, rows=rows)
     latest, first = lineage(registered.folder, "v0.0.1").predictions
     assert (first.version, first.rows, first.input, first.output) == ("v0.0.1", 7, "new.csv", "labels.csv")
     assert first.model == lineage(registered.folder, "v0.0.1").version.content
@@ -137,9 +139,7 @@ def test_files_that_it_answered_are_on_the_way_on_from_it(
     assert subjects[1] == "v0.0.1 answered 7 rows of new.csv into labels.csv"
 
 
-def test_a_model_that_is_no_version_leaves_no_trace(project: Project):
-    (project.folder / "labels.csv").write_text("x")
-    remember(project.folder, None, source=None, target=project.folder / "labels.csv", rows=1)
-    assert "refs/tritune" not in project.git("for-each-ref")
+def test_a_model_that_is_no_version_has_nobody_to_answer(project: Project):
+    assert answering_version(project.folder, None, source=None) is None
     shutil.rmtree(project.folder / ".git")
-    remember(project.folder, None, source=None, target=project.folder / "labels.csv", rows=1)
+    assert answering_version(project.folder, None, source=None) is None
