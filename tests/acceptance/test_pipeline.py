@@ -190,6 +190,7 @@ def test_the_stage_s_key_is_the_name_of_its_entry_in_dvc_s_run_cache(ran):
         assert (ran.folder / ".dvc/cache/runs" / key[:2] / key).is_dir(), stage
 
 
+@pytest.mark.slow  # by default tests/flows does it with the toy pipeline, tests/tasks with the real sweep
 def test_after_dvc_repro_the_flow_finds_every_stage_cached(ran):
     ran.set_params(lambda params: params["method"]["adaptive"].update(decay=0.7, lr="sweep"))
     done = ran.run(sys.executable, "-m", "dvc", "repro", timeout=400)

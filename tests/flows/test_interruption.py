@@ -86,7 +86,7 @@ def test_kill_9_leaves_no_process_and_the_rerun_resumes_to_the_same_bytes(traini
 def test_ctrl_c_stops_every_process_and_says_how_to_go_on(training):
     training.run.send_signal(signal.SIGINT)
     output, _ = training.run.communicate(timeout=30)
-    assert not training.processes()
+    wait_until(lambda: not training.processes(), seconds=4)
     assert training.run.returncode == 1
     assert "stopped; what is done is kept, and a training goes on where it was: tritune run" in output
     assert "Traceback" not in output
@@ -95,7 +95,7 @@ def test_ctrl_c_stops_every_process_and_says_how_to_go_on(training):
 def test_sigterm_stops_every_process(training):
     training.run.send_signal(signal.SIGTERM)
     training.run.communicate(timeout=30)
-    assert not training.processes()
+    wait_until(lambda: not training.processes(), seconds=4)
     assert training.run.returncode != 0
 
 
@@ -112,7 +112,7 @@ def test_cancelling_the_flow_run_in_prefect_stops_every_process(training):
     newest = post("flow_runs/filter", {"sort": "START_TIME_DESC", "limit": 1})[0]
     post(f"flow_runs/{newest['id']}/set_state", {"state": {"type": "CANCELLING"}, "force": False})
     output, _ = training.run.communicate(timeout=30)
-    assert not training.processes()
+    wait_until(lambda: not training.processes(), seconds=4)
     assert flow_states(training)[0] == "Cancelled"
     assert training.run.returncode == 1
     assert "cancelled; what is done is kept, and a training goes on where it was: tritune run" in output
