@@ -10,6 +10,7 @@ from dataclasses import asdict
 
 import pyarrow.parquet as pq
 
+from tritune.metrics.catalogue import metric_title
 from tritune.pipeline.context import StageContext
 from tritune.task.contract import task_module
 
@@ -27,4 +28,5 @@ def run(ctx: StageContext) -> None:
         return
     pq.write_table(made.predictions, folder / "predictions.parquet", compression="zstd")
     for split, scores in made.floor.scores.items():
-        print(f"{split}: {made.floor.name}: {next(iter(scores.values())):.4f}")
+        metric, value = next(iter(scores.items()))
+        print(f"{split}: {made.floor.name}: {metric_title(metric)} {value:.4f}")
