@@ -88,11 +88,11 @@ def measured(name: str) -> Cost:
     from transformers.utils.logging import disable_progress_bar
 
     from tritune.compute import chosen_precision, prepare_torch
-    from tritune.models.load import load_model
     from tritune.objectives.named import objective_named
     from tritune.pipeline.guard import peak_memory_bytes
     from tritune.tokens import read_tokens, read_tokens_info
     from tritune.training.estimate import estimate_training
+    from tritune.training.start_model import start_model
 
     root = Path.cwd()
     project = read_project(root / "params.yaml")
@@ -101,17 +101,10 @@ def measured(name: str) -> Cost:
     _, plans = compiled_plans(project, [name], root=root)
     info = read_tokens_info(root / "data/tokens")
     objective = objective_named(info.objective)
-    model, _ = load_model(
-        root / "base",
-        objective=info.objective,
-        labels=info.labels,
-        seed=SEED,
-        adapters=plans[name].adapters,
-    )
-    model.config.pad_token_id = info.pad_token_id
+    model = start_model(root / "base", plans[name], info, seed=SEED, device=device, method=name)
     with contextlib.redirect_stdout(io.StringIO()):  # what a training says of itself
         found = estimate_training(
-            model.to(device),  # type: ignore[arg-type]
+            model,
             plans[name],
             read_tokens(root / "data/tokens/train.arrow"),
             read_tokens(root / "data/tokens/validation.arrow"),

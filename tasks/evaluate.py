@@ -29,8 +29,8 @@ from tritune.outputs import Outputs
 from tritune.pipeline.context import StageContext
 from tritune.settings.model import GenerateSettings
 from tritune.settings.train import ComputeSettings
-from tritune.task.contract import DECIDED, Split, task_module
-from tritune.tokens import TokensInfo, read_tokens, read_tokens_info
+from tritune.task.contract import DECIDED, Evaluation, Split, task_module
+from tritune.tokens import TokensInfo, read_tokens, tokens_info_for
 from tritune.training.reduced import leave_out_padding, start_above
 from tritune.versions import installed_versions
 
@@ -130,11 +130,7 @@ def run(ctx: StageContext) -> None:
     compute = ComputeSettings(**ctx.params["compute"])
     generate = GenerateSettings(**ctx.params["generate"])
     tokens = ctx.input("data/tokens")
-    info = read_tokens_info(tokens)
-    if info.task != ctx.params["task"]:
-        raise InputError(
-            f"{tokens} holds the task {info.task}, but params.yaml has task: {ctx.params['task']}"
-        )
+    info = tokens_info_for(ctx.params["task"], tokens)
     checkpoint = ctx.input(f"checkpoints/{name}")
     splits = [
         Split(split, tokens / f"{split}.arrow", ctx.input(f"data/ingested/{split}.parquet"))
@@ -171,11 +167,7 @@ def run(ctx: StageContext) -> None:
     ctx.measurements.update(
         prediction_seconds=seconds, examples_per_second=rows / seconds if seconds > 0 else None
     )
-    wanted = metrics_of(info.task, objective=info.objective)
-    scores = {
-        split: {metric: float(values[metric]) for metric in wanted}
-        for split, values in evaluation.scores.items()
-    }
+    scores = wanted_scores(evaluation, info)
     started = time.monotonic()
     changed = changes(
         asked.untouched(),
@@ -189,12 +181,7 @@ def run(ctx: StageContext) -> None:
     ctx.measurements["explanation_seconds"] = time.monotonic() - started
     folder = ctx.output_folder(f"evaluations/{name}")
     write_json(folder / "changes.json", changed)
-    pq.write_table(
-        evaluation.predictions,
-        folder / "predictions.parquet",
-        compression="zstd",
-        use_dictionary=["split"],
-    )
+    write_predictions(folder, evaluation)
     for file, (columns, lines) in evaluation.tables.items():
         write_csv(folder / file, columns, lines)
     if evaluation.floor is not None:
@@ -207,6 +194,22 @@ def run(ctx: StageContext) -> None:
     main = main_metric(info.task, objective=info.objective)
     for split, values in scores.items():
         print(f"{split}: {metric_title(main)} {values[main]:.4f}")
+
+
+def wanted_scores(evaluation: Evaluation, info: TokensInfo) -> dict[str, dict[str, float]]:
+    """Return split -> metric -> value, of the metrics that the task has."""
+    wanted = metrics_of(info.task, objective=info.objective)
+    return {
+        split: {metric: float(values[metric]) for metric in wanted}
+        for split, values in evaluation.scores.items()
+    }
+
+
+def write_predictions(folder: Path, evaluation: Evaluation) -> None:
+    """Write predictions.parquet: what the model said of every row."""
+    pq.write_table(
+        evaluation.predictions, folder / "predictions.parquet", compression="zstd", use_dictionary=["split"]
+    )
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from tritune.errors import InputError
 from tritune.pipeline.context import StageContext
 from tritune.settings.method import MethodSettings, needs_sweep
 from tritune.settings.train import ComputeSettings, TrainSettings
@@ -54,14 +53,10 @@ def _found(ctx: StageContext, settings: Any, train: TrainSettings, compute: Comp
     from tritune.plan.tuning_plan import TuningPlan
     from tritune.sweep.search import search
     from tritune.sweep.trial import Setting, judge
-    from tritune.tokens import read_tokens, read_tokens_info
+    from tritune.tokens import read_tokens, tokens_info_for
 
     method, tokens = ctx.item["method"], ctx.input("data/tokens")
-    info = read_tokens_info(tokens)
-    if info.task != ctx.params["task"]:
-        raise InputError(
-            f"{tokens} holds the task {info.task}, but params.yaml has task: {ctx.params['task']}"
-        )
+    info = tokens_info_for(ctx.params["task"], tokens)
     device = prepare_torch(compute)
     disable_progress_bar()
     validation = read_tokens(tokens / "validation.arrow")

@@ -21,15 +21,13 @@ from tritune.errors import InputError
 from tritune.metrics.catalogue import main_metric, per_epoch_metrics
 from tritune.models.adapters import merge_adapters
 from tritune.models.finetuned import mark
-from tritune.models.load import load_model
 from tritune.objectives.named import objective_named
 from tritune.pipeline.context import StageContext
-from tritune.plan.fits import check_plan_fits
 from tritune.plan.tuning_plan import TuningPlan
 from tritune.settings.train import ComputeSettings, TrainSettings
 from tritune.sweep.result import Sweep
 from tritune.task.contract import Split, task_module
-from tritune.tokens import MODEL_FILES, TokensInfo, read_tokens, read_tokens_info
+from tritune.tokens import MODEL_FILES, TokensInfo, read_tokens, tokens_info_for
 from tritune.training.batches import steps_per_epoch
 from tritune.training.checkpoint import checkpoint_bytes, load_checkpoint, save_checkpoint
 from tritune.training.history import write_history
@@ -38,6 +36,7 @@ from tritune.training.memory import advice_on_memory
 from tritune.training.optimizer import plan_optimizer
 from tritune.training.progress import EpochProgress, StepProgress, seconds_left
 from tritune.training.reduced import reduce_training
+from tritune.training.start_model import start_model
 from tritune.training.state import TrainingState
 from tritune.training.stored_prefix import frozen_depth
 from tritune.training.train_slice import TrainSlice, slice_rows, write_slice
@@ -74,26 +73,16 @@ def run_training(ctx: StageContext, settings: TrainSettings, compute: ComputeSet
     print(f"matrix products in {precision}", flush=True)
     disable_progress_bar()
     tokens = ctx.input("data/tokens")
-    info = read_tokens_info(tokens)
-    if info.task != ctx.params["task"]:
-        raise InputError(
-            f"{tokens} holds the task {info.task}, but params.yaml has task: {ctx.params['task']}"
-        )
+    info = tokens_info_for(ctx.params["task"], tokens)
     training, validation = read_tokens(tokens / "train.arrow"), read_tokens(tokens / "validation.arrow")
     plan = TuningPlan.from_json((ctx.input(f"plans/{method}") / "plan.json").read_text(encoding="utf-8"))
     base = ctx.input("base")
     objective = objective_named(info.objective)
     monitor = monitored(settings, info)
-    model, _ = load_model(
-        base, objective=info.objective, labels=info.labels, seed=seed, adapters=plan.adapters
-    )
-    check_plan_fits(model, plan, method=method)
+    model = start_model(base, plan, info, seed=seed, device=device, method=method)
     sweep = Sweep.from_json((ctx.input(f"sweeps/{method}") / "sweep.json").read_text(encoding="utf-8"))
     plan = sweep.applied_to(plan)
     print(f"peak learning rate {plan.peak_lr:.2e}: {sweep.reason}", flush=True)
-    # Decoders look for a text's last token by what the batches are padded with.
-    model.config.pad_token_id = info.pad_token_id
-    model.to(device)
     reduced = reduce_training(
         model,
         plan,
@@ -108,12 +97,10 @@ def run_training(ctx: StageContext, settings: TrainSettings, compute: ComputeSet
     )
 
     state = TrainingState(model, plan_optimizer(model, plan, weight_decay=settings.weight_decay))
-    stored = load_checkpoint(ctx.scratch / "training", state)
-    if stored is not None:
-        ctx.notes["resumed_from_step"] = state.step
-        print(f"going on from step {state.step}, where an earlier run was stopped", flush=True)
-    resumed_from, seconds_before = state.step, float(stored["seconds"]) if stored else 0.0
-    seconds_before += reduced.prefix_seconds
+    seconds_before = resume(ctx.scratch / "training", state) + reduced.prefix_seconds
+    resumed_from = state.step
+    if resumed_from > 0:
+        ctx.notes["resumed_from_step"] = resumed_from
     scoring = task_module(ctx.params["task"], "score")
     gold = Split("validation", tokens / "validation.arrow", ctx.input("data/ingested/validation.parquet"))
     given = Split("train", tokens / "train.arrow", ctx.input("data/ingested/train.parquet"))
@@ -145,8 +132,6 @@ def run_training(ctx: StageContext, settings: TrainSettings, compute: ComputeSet
     )
     seconds = time.monotonic() - started
     reduced.undo(state, plan, settings=settings)
-    frozen_layers = frozen_depth(model, plan)
-    merge_adapters(model)
 
     guess = scoring.guess(training, validation, info, label_smoothing=settings.label_smoothing)
     warnings = training_warnings(state.history, guess=guess)
@@ -169,15 +154,8 @@ def run_training(ctx: StageContext, settings: TrainSettings, compute: ComputeSet
     )
     if device.type == "cuda":
         ctx.measurements["peak_gpu_memory_bytes"] = torch.cuda.max_memory_allocated()
-    mark(
-        model,
-        task=info.task,
-        objective=info.objective,
-        inputs=info.inputs,
-        answering=info.answering,
-        frozen_layers=frozen_layers,
-    )
-    write_model(ctx.output_folder(f"checkpoints/{method}-{seed}"), model, base=base, tokens=tokens, info=info)
+    checkpoint = ctx.output_folder(f"checkpoints/{method}-{seed}")
+    write_model(checkpoint, model, plan, base=base, tokens=tokens, info=info)
     write_history(
         ctx.output_file(f"histories/{method}-{seed}.parquet"),
         state.history,
@@ -202,6 +180,15 @@ def monitored(settings: TrainSettings, info: TokensInfo) -> str:
             f"this model; set it to auto or one of {', '.join(known)}"
         )
     return settings.monitor
+
+
+def resume(folder: Path, state: TrainingState) -> float:
+    """Give the training the state it was stopped in, and return the seconds it had taken; 0 without one."""
+    stored = load_checkpoint(folder, state)
+    if stored is None:
+        return 0.0
+    print(f"going on from step {state.step}, where an earlier run was stopped", flush=True)
+    return float(stored["seconds"])
 
 
 def drive(
@@ -259,8 +246,23 @@ def drive(
     return rows
 
 
-def write_model(folder: Path, model: PreTrainedModel, *, base: Path, tokens: Path, info: TokensInfo) -> None:
-    """Write a folder that holds all that is needed to ask the model: weights, config, tokenizer."""
+def write_model(
+    folder: Path, model: PreTrainedModel, plan: TuningPlan, *, base: Path, tokens: Path, info: TokensInfo
+) -> None:
+    """Write a folder that holds all that is needed to ask the model: weights, config, tokenizer.
+
+    The model ends here: its adapters are merged into its weights.
+    """
+    frozen_layers = frozen_depth(model, plan)
+    merge_adapters(model)
+    mark(
+        model,
+        task=info.task,
+        objective=info.objective,
+        inputs=info.inputs,
+        answering=info.answering,
+        frozen_layers=frozen_layers,
+    )
     for leftover in folder.iterdir():
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
     model.to("cpu")

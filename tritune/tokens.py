@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from tritune.errors import InputError
+
 SPLITS = ("train", "validation", "test")
 
 MODEL_FILES = "model"
@@ -172,6 +174,18 @@ def read_column(path: Path, name: str) -> np.ndarray:
 def read_tokens_info(folder: Path) -> TokensInfo:
     """Return `tokens.json` of the folder that the stage `tokenize` wrote."""
     return TokensInfo(**json.loads((folder / "tokens.json").read_text(encoding="utf-8")))
+
+
+def tokens_info_for(task: str, folder: Path) -> TokensInfo:
+    """Return `tokens.json` of tokens that are to be of a task.
+
+    Raises:
+        InputError: They are of another.
+    """
+    info = read_tokens_info(folder)
+    if info.task != task:
+        raise InputError(f"{folder} holds the task {info.task}, but params.yaml has task: {task}")
+    return info
 
 
 def write_tokens_info(folder: Path, info: TokensInfo) -> None:

@@ -14,38 +14,31 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import torch
 from transformers.utils.logging import disable_progress_bar
 
-from tasks.evaluate import EVALUATED, Run, write_json
-from tasks.train import drive, monitored, write_model
+from tasks.evaluate import EVALUATED, Run, wanted_scores, write_json, write_predictions
+from tasks.train import drive, monitored, resume, write_model
 from tritune.advise.effort import Effort, effort_for
 from tritune.advise.samples import ALL, sampled_rows
 from tritune.compute import chosen_precision, prepare_torch
-from tritune.errors import InputError
-from tritune.metrics.catalogue import metrics_of
-from tritune.models.adapters import merge_adapters
-from tritune.models.finetuned import load_finetuned, mark
-from tritune.models.load import load_model
+from tritune.models.finetuned import load_finetuned
 from tritune.objectives.named import objective_named
 from tritune.pipeline.context import StageContext
-from tritune.plan.fits import check_plan_fits
 from tritune.plan.tuning_plan import TuningPlan
 from tritune.settings.model import GenerateSettings
 from tritune.settings.train import ComputeSettings, TrainSettings
 from tritune.sweep.result import Sweep
 from tritune.task.contract import Split, task_module
-from tritune.tokens import TokensInfo, TokenTable, read_tokens, read_tokens_info
+from tritune.tokens import TokensInfo, TokenTable, read_tokens, tokens_info_for
 from tritune.training.batches import steps_per_epoch
-from tritune.training.checkpoint import load_checkpoint
 from tritune.training.loop import train
 from tritune.training.memory import advice_on_memory
 from tritune.training.optimizer import plan_optimizer
 from tritune.training.reduced import reduce_training
 from tritune.training.some_rows import rows_of
+from tritune.training.start_model import start_model
 from tritune.training.state import TrainingState
-from tritune.training.stored_prefix import frozen_depth
 
 CELL = "cell.json"
 """Beside the methods' folders: what they have in common."""
@@ -90,11 +83,7 @@ def run(ctx: StageContext) -> None:
     device = prepare_torch(compute)
     disable_progress_bar()
     tokens, ingested = ctx.input("data/tokens"), ctx.input("data/ingested")
-    info = read_tokens_info(tokens)
-    if info.task != ctx.params["task"]:
-        raise InputError(
-            f"{tokens} holds the task {info.task}, but params.yaml has task: {ctx.params['task']}"
-        )
+    info = tokens_info_for(ctx.params["task"], tokens)
     training = read_tokens(tokens / "train.arrow")
     examples = None if size == ALL else int(size)
     rows = sampled_rows(training, examples, objective=info.objective, seed=seed)
@@ -156,12 +145,7 @@ def learn(given: _Given, plan: TuningPlan, *, method: str, scratch: Path, folder
     """
     info, settings, device = given.info, given.settings, given.device
     precision, objective = chosen_precision(given.compute, device), objective_named(info.objective)
-    model, _ = load_model(
-        given.base, objective=info.objective, labels=info.labels, seed=given.seed, adapters=plan.adapters
-    )
-    check_plan_fits(model, plan, method=method)
-    model.config.pad_token_id = info.pad_token_id
-    model.to(device)
+    model = start_model(given.base, plan, info, seed=given.seed, device=device, method=method)
     # Of the whole split: what the frozen layers give is then stored once, for all samples.
     reduced = reduce_training(
         model,
@@ -201,19 +185,9 @@ def learn(given: _Given, plan: TuningPlan, *, method: str, scratch: Path, folder
         moments, state, folder=resumable, epochs=settings.epochs, steps=steps, seconds_before=seconds_before
     )
     reduced.undo(state, plan, settings=settings)
-    frozen_layers = frozen_depth(model, plan)
-    merge_adapters(model)
-    mark(
-        model,
-        task=info.task,
-        objective=info.objective,
-        inputs=info.inputs,
-        answering=info.answering,
-        frozen_layers=frozen_layers,
-    )
     checkpoint = scratch / "model"
     checkpoint.mkdir(exist_ok=True)
-    write_model(checkpoint, model, base=given.base, tokens=given.tokens, info=info)
+    write_model(checkpoint, model, plan, base=given.base, tokens=given.tokens, info=info)
     asked = Run(
         load_finetuned(checkpoint),
         info,
@@ -226,31 +200,18 @@ def learn(given: _Given, plan: TuningPlan, *, method: str, scratch: Path, folder
         memos=given.memos,
     )
     evaluation = score.evaluate(asked, given.splits)
-    pq.write_table(
-        evaluation.predictions,
-        folder / "predictions.parquet",
-        compression="zstd",
-        use_dictionary=["split"],
+    write_predictions(folder, evaluation)
+    write_json(
+        folder / SCORES,
+        {
+            **wanted_scores(evaluation, info),
+            "evaluations": len(state.history),
+            "best_evaluation": state.best_epoch,
+        },
     )
-    wanted = metrics_of(info.task, objective=info.objective)
-    scores: dict[str, Any] = {
-        split: {metric: float(values[metric]) for metric in wanted}
-        for split, values in evaluation.scores.items()
-    }
-    scores |= {"evaluations": len(state.history), "best_evaluation": state.best_epoch}
-    write_json(folder / SCORES, scores)
     shutil.rmtree(checkpoint)
     shutil.rmtree(resumable, ignore_errors=True)
     return reduced.prefix_seconds, resumed
-
-
-def resume(folder: Path, state: TrainingState) -> float:
-    """Give the training the state it was stopped in, and return the seconds it had taken; 0 without one."""
-    stored = load_checkpoint(folder, state)
-    if stored is None:
-        return 0.0
-    print(f"going on from step {state.step}, where an earlier run was stopped", flush=True)
-    return float(stored["seconds"])
 
 
 def cell_content(given: _Given, *, examples: int) -> dict[str, Any]:

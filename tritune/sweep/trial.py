@@ -15,10 +15,8 @@ from tritune.inference import model_outputs
 from tritune.metrics.catalogue import NEGATIVE_LOG_LIKELIHOOD
 from tritune.metrics.classification import classification_metrics, softmax
 from tritune.metrics.temperature import fitted_temperature
-from tritune.models.load import load_model
 from tritune.objectives.named import objective_named
 from tritune.outputs import Outputs
-from tritune.plan.fits import check_plan_fits
 from tritune.plan.tuning_plan import TuningPlan
 from tritune.settings.train import TrainSettings
 from tritune.tokens import TokensInfo, TokenTable
@@ -28,6 +26,7 @@ from tritune.training.optimizer import plan_optimizer
 from tritune.training.prefix_memo import Precision
 from tritune.training.reduced import reduce_training
 from tritune.training.some_rows import rows_of
+from tritune.training.start_model import start_model
 from tritune.training.state import TrainingState
 
 
@@ -92,17 +91,9 @@ class Start:
         """
         self.setting, self.seed = setting, seed
         self.objective = objective_named(setting.info.objective)
-        model, _ = load_model(
-            setting.base,
-            objective=setting.info.objective,
-            labels=setting.info.labels,
-            seed=seed,
-            adapters=plan.adapters,
+        model = start_model(
+            setting.base, plan, setting.info, seed=seed, device=setting.device, method=setting.method
         )
-        check_plan_fits(model, plan, method=setting.method)
-        # Decoders look for a text's last token by what the batches are padded with.
-        model.config.pad_token_id = setting.info.pad_token_id
-        model.to(setting.device)  # type: ignore[arg-type]
         self.model = model
         reduced = reduce_training(
             model,
