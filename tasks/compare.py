@@ -82,8 +82,9 @@ def run(ctx: StageContext) -> None:
         )
         for name in names
     ]
+    folders = {name: [ctx.input("evaluations") / f"{name}-{seed}" for seed in seeds] for name in names}
     parts = {
-        split: read_parts(ctx.input, names, seeds, settings.metric, split=split, tokens=tokens)
+        split: read_parts(folders, settings.metric, split=split, tokens=tokens)
         for split in ("validation", "test")
     }
     evidence = {

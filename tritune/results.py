@@ -1,6 +1,6 @@
 """What the stages before `compare` left of every listed training, read from their files.
 
-Each function is given `given`: from a folder's name in the project to where it is.
+Functions that look for their files are given `given`: from a folder's name in the project to where it is.
 """
 
 import json
@@ -71,19 +71,17 @@ def read_rates(given: Given, name: str, sweep: Sweep) -> dict[str, Any]:
 
 
 def read_parts(
-    given: Given,
-    names: Sequence[str],
-    seeds: Sequence[int],
-    metric: str,
-    *,
-    split: str,
-    tokens: TokensInfo,
+    folders: Mapping[str, Sequence[Path]], metric: str, *, split: str, tokens: TokensInfo
 ) -> dict[str, list[Parts]] | None:
-    """Return the answers behind every training's score; None where it is not made of sums over examples."""
+    """Return the answers behind every training's score; None where it is not made of sums over examples.
+
+    Args:
+        folders: Method -> for each of its trainings the folder with predictions.parquet.
+    """
     found: dict[str, list[Parts]] = {}
-    for name in names:
-        for seed in seeds:
-            part = _parts(given("evaluations") / f"{name}-{seed}", metric, split=split, tokens=tokens)
+    for name, of_method in folders.items():
+        for folder in of_method:
+            part = _parts(folder, metric, split=split, tokens=tokens)
             if part is None:
                 return None
             found.setdefault(name, []).append(part)

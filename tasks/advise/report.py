@@ -4,8 +4,7 @@ Reads every cell that is there, the plans and the number of labels. Writes `advi
 `advise/report.html`. A size counts with the seeds that it has.
 """
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,9 @@ from tritune.advise.advice import AtSize, advise
 from tritune.advise.page import render_advice
 from tritune.comparison import Method, Training, compute_per_token
 from tritune.errors import InputError
-from tritune.metrics.sums import Parts
 from tritune.pipeline.context import StageContext
+from tritune.results import read_json, read_parts
 from tritune.settings.decide import CompareSettings
-from tritune.task.contract import task_module
 from tritune.tokens import TokensInfo, read_tokens_info
 
 
@@ -32,7 +30,7 @@ def run(ctx: StageContext) -> None:
     info = read_tokens_info(ctx.input("data/tokens/tokens.json").parent)
     settings = CompareSettings(**ctx.params["compare"])
     settings = settings.model_copy(update={"metric": compared_metric(settings, info)})
-    plans = {name: _read(ctx.input("plans") / name / "plan.json") for name in names}
+    plans = {name: read_json(ctx.input("plans") / name / "plan.json") for name in names}
     cells: dict[str, dict[int, Path]] = {}
     for folder in sorted(ctx.input("advise/cells").glob("*-*")):
         size, _, seed = folder.name.rpartition("-")
@@ -64,13 +62,14 @@ def read_size(
         seeds: Seed -> the folder of its cell; at least one.
         plans: Method -> content of its plan.json.
     """
-    told = {seed: _read(folder / "cell.json") for seed, folder in seeds.items()}
+    told = {seed: read_json(folder / "cell.json") for seed, folder in seeds.items()}
     first = next(iter(told.values()))
+    folders = {name: [folder / name for folder in seeds.values()] for name in plans}
     return AtSize(
         size=size,
         examples=first["examples"],
         methods=[_method(name, plan, seeds, told) for name, plan in plans.items()],
-        parts={split: _parts(plans, seeds, metric, split=split, info=info) for split in EVALUATED},
+        parts={split: read_parts(folders, metric, split=split, tokens=info) for split in EVALUATED},
         passes=first["evaluations"] * first["passes_each"],
         evaluations=first["evaluations"],
         classes=first.get("classes"),
@@ -86,7 +85,7 @@ def _method(
 ) -> Method:
     trainings = []
     for seed, folder in seeds.items():
-        scores, cell = _read(folder / name / "scores.json"), told[seed]
+        scores, cell = read_json(folder / name / "scores.json"), told[seed]
         evaluations = scores["evaluations"]
         per_token = compute_per_token(plan["phases"], epochs=cell["evaluations"], run=evaluations)
         trainings.append(
@@ -106,23 +105,3 @@ def _method(
         parameters_total=plan["parameters_total"],
         trainings=trainings,
     )
-
-
-def _parts(
-    names: Iterable[str], seeds: Mapping[int, Path], metric: str, *, split: str, info: TokensInfo
-) -> dict[str, list[Parts]] | None:
-    """Return the answers behind every score; None where it is not made of sums over examples."""
-    read: Any = task_module(info.task, "parts").parts
-    found: dict[str, list[Parts]] = {}
-    for name in names:
-        for folder in seeds.values():
-            part = read(folder / name, metric, split=split, labels=len(info.labels), objective=info.objective)
-            if part is None:
-                return None
-            found.setdefault(name, []).append(part)
-    return found
-
-
-def _read(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content
