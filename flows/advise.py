@@ -24,6 +24,7 @@ from flows.estimate import duration, measured_apart
 from flows.run import check_before_work, shown_metric
 from flows.sources import check_sources, stale_sources
 from flows.summary import say
+from flows.up_to_date import run_stage
 from flows.workspace import only_run, run_folder
 from tritune.advise.effort import Effort, effort_for, row_passes
 from tritune.advise.timetable import seconds_needed
@@ -144,33 +145,18 @@ def prepare(
     for node in stages:
         if not node.stale:
             continue
-        outcome = run_stage(runner, node, display, force=node.name in forced)
-        if outcome.state == "Restored" and not node.needs and stale_sources(project, root=root):
-            # DVC knows a source by its name alone, and brought back an earlier state of it.
-            run_stage(runner, node, display, force=True)
+        run_stage(
+            runner,
+            node,
+            display,
+            force=node.name in forced,
+            source_changes=lambda: stale_sources(project, root=root),
+        )
 
 
 def _is_needed(stage: Stage, project: Project, kinds: Collection[str]) -> bool:
     method = stage.name.partition("@")[2]
     return stage.kind in kinds and (not method or method in project.methods)
-
-
-def run_stage(runner: StageRunner, node: Stage, display: Display, *, force: bool = False) -> Outcome:
-    """Let DVC bring one stage up to date, and show it."""
-    display.started(node.name)
-    began = time.monotonic()
-
-    def emit(line: str) -> None:
-        display.line(node.name, line)
-
-    try:
-        outcome = runner.bring_up_to_date(node, force=force, emit=emit)
-    except StageFailed as failure:
-        display.finished(node.name, "Stopped" if failure.stopped else "Failed", "")
-        raise
-    seconds = time.monotonic() - began
-    display.finished(node.name, outcome.state, f"{outcome.message} ({seconds:.1f} s)")
-    return outcome
 
 
 def compute_cells(curves: Curves, info: TokensInfo, console: Console) -> bool:

@@ -5,7 +5,6 @@ Prefect caches nothing: the task returns the state that DVC's verdict implies, s
 
 import math
 import time
-from collections.abc import Callable
 from typing import Any
 
 from prefect import get_run_logger, task
@@ -13,30 +12,13 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, StateDetails
 from prefect.states import Completed, Failed
 
-from flows.execution import Execution, current
+from flows.execution import current
+from flows.up_to_date import bring_up_to_date
 from tritune.pipeline.dag import Stage
 from tritune.pipeline.reproduce import Outcome, StageFailed
 from tritune.training.progress import StepProgress, parse_progress
 
 SECONDS_BETWEEN_LOGGED_STEPS = 10.0
-
-
-def bring_up_to_date(execution: Execution, node: Stage, *, emit: Callable[[str], None]) -> Outcome:
-    """Let DVC restore or run a stage; what it restores from a source that changed since is made anew.
-
-    Raises:
-        StageFailed: See `StageRunner.bring_up_to_date`.
-    """
-    assert execution.runner is not None
-    outcome = execution.runner.bring_up_to_date(node, force=node.name in execution.forced, emit=emit)
-    # DVC knows a source by its name alone. Where nothing lay in the project to compare it with, it is only
-    # now known whether the cache held an earlier state. Only a stage that needs no other reads a source.
-    if outcome.state != "Restored" or node.needs:
-        return outcome
-    if reason := execution.source_changes().get(node.name):
-        emit(f"{reason} since DVC cached it; running")
-        outcome = execution.runner.bring_up_to_date(node, force=True, emit=emit)
-    return outcome
 
 
 def _busy(_task: Any, _run: Any, state: State) -> bool:
@@ -77,7 +59,14 @@ def stage(node: Stage) -> State:
     execution.display.started(node.name)
     log.info("stale: %s", "; ".join(node.reasons))
     try:
-        outcome = bring_up_to_date(execution, node, emit=emit)
+        assert execution.runner is not None
+        outcome = bring_up_to_date(
+            execution.runner,
+            node,
+            force=node.name in execution.forced,
+            source_changes=execution.source_changes,
+            emit=emit,
+        )
     except StageFailed as failure:
         if failure.busy:
             execution.failures[node.name] = failure

@@ -1,13 +1,11 @@
 """When a stage is made anew although DVC could bring it back."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
-from flows.execution import Execution
-from flows.stage import bring_up_to_date
+from flows.up_to_date import bring_up_to_date
 from tritune.pipeline.dag import Stage
 from tritune.pipeline.reproduce import Outcome
 
@@ -28,12 +26,15 @@ class Runner:
 
 
 def brought(runner: Runner, *, changes: Mapping[str, str]) -> tuple[str, list[str]]:
-    execution: Any = Execution(
-        root=Path(), stages=[FETCH], forced={}, display=Any, source_changes=lambda: changes
-    )
-    execution.runner = runner
     said: list[str] = []
-    return bring_up_to_date(execution, FETCH, emit=said.append).state, said
+    outcome = bring_up_to_date(
+        runner,
+        FETCH,
+        force=False,
+        source_changes=lambda: changes,
+        emit=said.append,
+    )
+    return outcome.state, said
 
 
 def test_a_source_that_changed_since_dvc_cached_it_is_fetched_anew() -> None:
