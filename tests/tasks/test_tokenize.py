@@ -2,10 +2,10 @@ import json
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from tasks import tokenize
+from tests.tasks.training_folder import base_and_rows
 from tritune.pipeline.context import StageContext
 from tritune.tokens import read_tokens, read_tokens_info, token_schema
 
@@ -13,21 +13,7 @@ from tritune.tokens import read_tokens, read_tokens_info, token_schema
 @pytest.fixture
 def run_tokenize(tmp_path: Path, tiny_base: Path, topic_rows, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "base").symlink_to(tiny_base)
-    ingested = tmp_path / "data" / "ingested"
-    ingested.mkdir(parents=True)
-    for split, rows in {
-        "train": topic_rows[:100],
-        "validation": topic_rows[100:130],
-        "test": topic_rows[130:],
-    }.items():
-        columns = {
-            "id": [f"{split}.csv:{i + 1}" for i in range(len(rows))],
-            "text": [text for text, _ in rows],
-            "label": [label for _, label in rows],
-        }
-        pq.write_table(pa.table(columns), ingested / f"{split}.parquet")
-    (ingested / "labels.json").write_text('["garden", "kitchen", "travel"]')
+    base_and_rows(tmp_path, tiny_base, topic_rows)
 
     def run(scratch: str = "scratch", max_length: int = 8) -> Path:
         ctx = StageContext(

@@ -18,8 +18,8 @@ TRAIN = {"epochs": 3, "batch_size": 8, "patience": 3}
 COMPUTE = {"threads": 1, "precision": "fp32", "device": "cpu"}
 
 
-def fill(folder: Path, base: Path, topic_rows: Sequence[tuple[str, str]]) -> None:
-    """Fill the current folder; the plan `m` freezes the embeddings, and its sweep changes nothing."""
+def base_and_rows(folder: Path, base: Path, topic_rows: Sequence[tuple[str, str]]) -> None:
+    """Put the base model and ingested rows there: 100 to train on, 30 to validate, the rest to test."""
     (folder / "base").symlink_to(base)
     ingested = folder / "data" / "ingested"
     ingested.mkdir(parents=True)
@@ -33,6 +33,11 @@ def fill(folder: Path, base: Path, topic_rows: Sequence[tuple[str, str]]) -> Non
         table = pa.table({"id": ids, "text": list(texts), "label": list(labels)})
         pq.write_table(table, ingested / f"{split}.parquet")
     (ingested / "labels.json").write_text(json.dumps(LABELS))
+
+
+def fill(folder: Path, base: Path, topic_rows: Sequence[tuple[str, str]]) -> None:
+    """Fill the current folder; the plan `m` freezes the embeddings, and its sweep changes nothing."""
+    base_and_rows(folder, base, topic_rows)
     ctx = context(
         folder / "scratch-tokenize", "tokenize", ["data/ingested", "base"], ["data/tokens"], max_length=16
     )

@@ -4,13 +4,13 @@ import json
 import shutil
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
 
 from tasks import evaluate, prepare, sweep, tokenize, train
 from tasks.advise import learn, report
+from tests.tasks.training_folder import base_and_rows
 from tritune.errors import InputError
 from tritune.objectives import single_label
 from tritune.pipeline.context import StageContext
@@ -32,20 +32,7 @@ PARAMS = {
 def folder(tmp_path_factory, tiny_base: Path, topic_rows) -> Path:
     """A project as the stages up to `prepare` leave it, with three cells of 24 examples and one of all."""
     folder = tmp_path_factory.mktemp("advise")
-    (folder / "base").symlink_to(tiny_base)
-    ingested = folder / "data/ingested"
-    ingested.mkdir(parents=True)
-    for split, rows in (
-        ("train", topic_rows[:100]),
-        ("validation", topic_rows[100:130]),
-        ("test", topic_rows[130:]),
-    ):
-        texts, labels = zip(*rows, strict=True)
-        ids = [f"{split}.csv:{i + 1}" for i in range(len(rows))]
-        pq.write_table(
-            pa.table({"id": ids, "text": list(texts), "label": list(labels)}), ingested / f"{split}.parquet"
-        )
-    (ingested / "labels.json").write_text(json.dumps(["garden", "kitchen", "travel"]))
+    base_and_rows(folder, tiny_base, topic_rows)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         stage(folder, tokenize, ["data/ingested", "base"], ["data/tokens"])
