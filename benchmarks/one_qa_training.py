@@ -63,7 +63,7 @@ def by_us(
         read_tokens(folder / "data/tokens/train.arrow"),
         read_tokens(splits["validation"].tokens),
         objective=objective,
-        precision="fp32",
+        precision=work["precision"],
         memo_gib=ComputeSettings().prefix_memo_gib,
         pad_token_id=info.pad_token_id,
         memos=folder / "memos",
@@ -77,7 +77,7 @@ def by_us(
         objective=objective,
         settings=settings,
         monitor="answer_f1",
-        precision="fp32",
+        precision=work["precision"],
         device=device,
         pad_token_id=info.pad_token_id,
         seed=work["seed"],
@@ -108,7 +108,7 @@ def by_the_example(
     folder: Path,
     info: TokensInfo,
     work: dict[str, Any],
-    device: torch.device,  # noqa: ARG001
+    device: torch.device,
 ) -> tuple[float, list[str]]:
     """Train with Trainer and read answers as the example does; return `trainer.train()`'s seconds and
     them."""
@@ -143,6 +143,8 @@ def by_the_example(
             weight_decay=settings["weight_decay"],
             max_grad_norm=settings["max_grad_norm"],
             seed=work["seed"],
+            bf16=work["precision"] == "bf16",
+            use_cpu=device.type == "cpu",
             eval_strategy="no",
             save_strategy="no",
             report_to="none",

@@ -3,10 +3,11 @@
     python -m benchmarks.versus_qa_example --data FOLDER
 
 Both start from the same base model with the same new head, on the same questions and the same windows, with
-the settings of configs/squadshifts.yaml. Ours keeps the epoch that is best on the validation split, as the
-pipeline does; the example keeps the last. The difference of the test F1 comes with an interval: the middle
-95% of the means of resampled seeds and questions. Each training takes long, so each is kept when it is done:
-the same command goes on after the last one, and the table tells of the seeds that both have finished.
+the settings of configs/squadshifts.yaml, in the precision that its `auto` chooses on this machine. Ours keeps
+the epoch that is best on the validation split, as the pipeline does; the example keeps the last. The
+difference of the test F1 comes with an interval: the middle 95% of the means of resampled seeds and
+questions. Each training takes long, so each is kept when it is done: the same command goes on after the last
+one, and the table tells of the seeds that both have finished.
 """
 
 import argparse
@@ -28,6 +29,8 @@ from ruamel.yaml import YAML
 
 from benchmarks.kept_trainings import keep_trainings, kept_trainings
 from benchmarks.versus_trainer import stage
+from tritune.compute import chosen_precision, prepare_torch
+from tritune.settings.train import ComputeSettings
 
 ROOT = Path(__file__).parents[1]
 NAMES = {"tritune": "this project", "example": "transformers' example"}
@@ -46,13 +49,14 @@ def main() -> None:
         folder = Path(temporary)
         rows = prepare_work(folder, params, options)
         print(f"{rows['train']} training windows, {rows['test']} test windows", flush=True)
-        conditions = conditions_of(folder, params, threads=options.threads)
+        compute = ComputeSettings(**{**params["compute"], "threads": options.threads})
+        conditions = conditions_of(folder, params, compute)
         trainings = kept_trainings(target, conditions)
         for number, seed in enumerate(options.seeds):
             for name in list(NAMES)[:: 1 if number % 2 == 0 else -1]:
                 if any((one["name"], one["seed"]) == (name, seed) for one in trainings):
                     continue
-                trainings.append(train_once(folder, name, params, seed=seed, threads=options.threads))
+                trainings.append(train_once(folder, name, params, conditions, seed=seed))
                 told = trainings[-1]
                 mean = float(np.mean(told["f1"]))
                 print(f"seed {seed}, {NAMES[name]}: {told['seconds']:.0f} s, F1 {mean:.4f}", flush=True)
@@ -111,7 +115,7 @@ def sample_questions(path: Path, count: int | None) -> None:
         pq.write_table(table.take(pa.array(chosen)), path)
 
 
-def conditions_of(folder: Path, params: Mapping[str, Any], *, threads: int) -> dict[str, Any]:
+def conditions_of(folder: Path, params: Mapping[str, Any], compute: ComputeSettings) -> dict[str, Any]:
     """Return what trainings must have in common to be compared."""
     return {
         "questions": {
@@ -119,27 +123,31 @@ def conditions_of(folder: Path, params: Mapping[str, Any], *, threads: int) -> d
             for split in ("train", "validation", "test")
         },
         "settings": {key: params[key] for key in ("model", "tokenize", "method", "train")},
-        "threads": threads,
+        "threads": compute.threads,
+        "precision": chosen_precision(compute, prepare_torch(compute)),
         "machine": {"processor": platform.machine(), "cores": os.cpu_count()},
         "versions": {name: version(name) for name in ("torch", "transformers", "tokenizers")},
     }
 
 
-def train_once(folder: Path, name: str, params: dict[str, Any], *, seed: int, threads: int) -> dict[str, Any]:
+def train_once(
+    folder: Path, name: str, params: dict[str, Any], conditions: Mapping[str, Any], *, seed: int
+) -> dict[str, Any]:
     """Train in a process of its own; return its seconds, and F1 and exact match of every test question."""
     work = {
         "train": {**params["train"], "patience": params["train"]["epochs"]},
         "stride": params["tokenize"]["stride"],
         "lr": params["method"]["full"]["lr"],
         "seed": seed,
-        "threads": threads,
+        "threads": conditions["threads"],
+        "precision": conditions["precision"],
     }
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.one_qa_training", name, str(folder), json.dumps(work)],
         cwd=ROOT,
         env={
             **os.environ,
-            "OMP_NUM_THREADS": str(threads),
+            "OMP_NUM_THREADS": str(conditions["threads"]),
             "HF_HUB_OFFLINE": "1",
             "TOKENIZERS_PARALLELISM": "false",
         },
@@ -225,8 +233,8 @@ def markdown(report: dict[str, Any]) -> str:
         f"{train['epochs']} epochs, batches of {train['batch_size']} windows of "
         f"{settings['tokenize']['max_length']} tokens (stride {settings['tokenize']['stride']}), "
         f"{len(seeds)} {'seed' if len(seeds) == 1 else 'seeds'} so far, {conditions['threads']} "
-        f"{'thread' if conditions['threads'] == 1 else 'threads'}; ours keeps the epoch that is "
-        "best on validation, the example the last; "
+        f"{'thread' if conditions['threads'] == 1 else 'threads'}, {conditions['precision']}; "
+        "ours keeps the epoch that is best on validation, the example the last; "
         f"{', '.join(f'{name} {value}' for name, value in sorted(conditions['versions'].items()))}; "
         f"{conditions['machine']['cores']} cores. Made by `python -m benchmarks.versus_qa_example`.",
         "",

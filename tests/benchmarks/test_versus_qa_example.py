@@ -79,6 +79,7 @@ CONDITIONS = {
         "train": {"epochs": 3, "batch_size": 16},
     },
     "threads": 1,
+    "precision": "bf16",
     "machine": {"processor": "x86_64", "cores": 2},
     "versions": {"torch": "2"},
 }
@@ -99,6 +100,7 @@ def test_the_difference_is_that_of_the_means_and_lies_in_its_interval():
     assert "| F1, seed 2 | 0.7500 | 0.5000 |" in table
     assert "**+0.2500**" in table
     assert "2 seeds so far" in table
+    assert "1 thread, bf16;" in table
     assert "9 training, 4 validation and 4 test questions" in table
 
 
