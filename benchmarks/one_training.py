@@ -5,7 +5,6 @@ import time
 STARTED = time.monotonic()
 
 import json  # noqa: E402 - the clock starts before the imports, which belong to the set-up
-import resource  # noqa: E402
 import sys  # noqa: E402
 import tempfile  # noqa: E402
 from pathlib import Path  # noqa: E402
@@ -13,19 +12,31 @@ from typing import Any  # noqa: E402
 
 import torch  # noqa: E402
 
+from benchmarks.anonymous_memory import AnonymousMemory  # noqa: E402
+from benchmarks.matrix_rate import needed_operations  # noqa: E402
+from tritune.compute import prepare_torch  # noqa: E402
 from tritune.inference import model_outputs  # noqa: E402
 from tritune.metrics.classification import classification_metrics, softmax  # noqa: E402
 from tritune.models.load import load_model  # noqa: E402
 from tritune.objectives.named import objective_named  # noqa: E402
 from tritune.plan.tuning_plan import TuningPlan  # noqa: E402
+from tritune.settings.train import ComputeSettings, TrainSettings  # noqa: E402
 from tritune.tokens import TokensInfo, TokenTable, read_tokens, read_tokens_info  # noqa: E402
+from tritune.training.loop import train  # noqa: E402
+from tritune.training.optimizer import plan_optimizer  # noqa: E402
+from tritune.training.reduced import reduce_training  # noqa: E402
+from tritune.training.state import TrainingState  # noqa: E402
 
 
 def main() -> None:
     name, folder, work = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
     torch.set_num_threads(work["threads"])
+    if name != "tritune":
+        import datasets  # noqa: F401 - imports are no memory of the training's
+        from transformers import Trainer  # noqa: F401
+    memory = AnonymousMemory()
     info = read_tokens_info(folder / "data/tokens")
-    plan = TuningPlan.from_json((folder / f"plans/{work['method']}/plan.json").read_text(encoding="utf-8"))
+    plan = TuningPlan.from_json((folder / "plans/method/plan.json").read_text(encoding="utf-8"))
     model, _ = load_model(
         folder / "base",
         objective="single_label",
@@ -33,13 +44,15 @@ def main() -> None:
         seed=work["seed"],
         adapters=plan.adapters,
     )
+    training = read_tokens(folder / "data/tokens/train.arrow")
+    operations = needed_operations(model, training.lengths) * work["epochs"]
     if name == "tritune":
         seconds = train_with_ours(model, plan, folder, info, work)
     else:
         seconds = train_with_trainer(model, plan, folder, work, at_its_best=name == "trainer_at_best")
     with_setup = time.monotonic() - STARTED
     # Before the test split is run, so that it says what training needs.
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    peak = memory.peak()
     test = read_tokens(folder / "data/tokens/test.arrow")
     device = next(model.parameters()).device
     objective = objective_named(info.objective)
@@ -49,6 +62,8 @@ def main() -> None:
         "seconds": seconds,
         "seconds_with_setup": with_setup,
         "peak_memory_bytes": peak,
+        "tokens": int(training.lengths.sum()) * work["epochs"],
+        "operations": operations,
         "accuracy": scores["accuracy"],
         "macro_f1": scores["macro_f1"],
     }
@@ -59,13 +74,6 @@ def train_with_ours(
     model: Any, plan: TuningPlan, folder: Path, info: TokensInfo, work: dict[str, Any]
 ) -> float:
     """Train as the stage `train` does; return the seconds of the loop and of what makes it shorter."""
-    from tritune.compute import prepare_torch
-    from tritune.settings.train import ComputeSettings, TrainSettings
-    from tritune.training.loop import train
-    from tritune.training.optimizer import plan_optimizer
-    from tritune.training.reduced import reduce_training
-    from tritune.training.state import TrainingState
-
     compute = ComputeSettings(threads=work["threads"])
     device, objective = prepare_torch(compute), objective_named(info.objective)
     settings = TrainSettings(
@@ -81,7 +89,7 @@ def train_with_ours(
         training,
         validation,
         objective=objective,
-        precision="fp32",
+        precision=work["precision"],
         memo_gib=compute.prefix_memo_gib,
         pad_token_id=info.pad_token_id,
         memos=Path(memos),
@@ -95,7 +103,7 @@ def train_with_ours(
         objective=objective,
         settings=settings,
         monitor="accuracy",
-        precision="fp32",
+        precision=work["precision"],
         device=device,
         pad_token_id=info.pad_token_id,
         seed=work["seed"],
@@ -112,16 +120,16 @@ def train_with_trainer(
     """Train with Trainer and dynamic padding; return the seconds of `trainer.train()`.
 
     Args:
-        at_its_best: with batches of rows of similar length, which Trainer does not do unless it is told to.
+        at_its_best: with batches of rows of similar length, and in the precision that is fastest here, which
+            Trainer does not choose unless it is told to.
     """
     from datasets import Dataset
     from transformers import AutoTokenizer, DataCollatorWithPadding, Trainer, TrainingArguments
 
-    from tritune.training.optimizer import plan_optimizer
-
     tokenizer = AutoTokenizer.from_pretrained(folder / "base", local_files_only=True)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
+    model.config.pad_token_id = tokenizer.pad_token_id
     training, validation = (as_dataset(Dataset, table) for table in splits(folder))
     rates = {group.lr for group in plan.groups if group.lr is not None}
     learning = {name for group in plan.groups if group.lr is not None for name in group.tensors}
@@ -136,6 +144,8 @@ def train_with_trainer(
         per_device_eval_batch_size=work["batch_size"],
         learning_rate=max(rates),
         train_sampling_strategy="group_by_length" if at_its_best else "random",
+        bf16=at_its_best and work["precision"] == "bf16",
+        use_cpu=not torch.cuda.is_available(),
         lr_scheduler_type="linear",
         warmup_steps=0.1,
         weight_decay=0.01,

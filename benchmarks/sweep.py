@@ -19,8 +19,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.versus_trainer import METHODS, ROOT, prepare_work
+from ruamel.yaml import YAML
 
+from benchmarks.prepared import ROOT, labelled_file, prepare_classification, written_rows
+from benchmarks.topics import rows_of_all_languages
+from tritune.address import package_path
+
+METHODS = ("full", "partial", "adaptive")
 OCTAVES = tuple(step / 2 for step in range(-4, 5))
 SEEDS = (11, 12, 13)
 METRIC = "accuracy"
@@ -32,7 +37,7 @@ def main() -> None:
     name = options.name or (Path(options.data).stem if options.data else "chatterbot topics")
     content = json.loads(RESULT.with_suffix(".json").read_text("utf-8")) if has_result() else {"cases": {}}
     with tempfile.TemporaryDirectory(prefix="tritune-bench-") as folder:
-        counts = prepare_work(Path(folder), options)
+        counts = prepare(Path(folder), options)
         for method in options.methods:
             key = f"{name}, {counts['train']} rows/{method}"
             case = content["cases"].setdefault(key, {"scores": {}})
@@ -57,14 +62,32 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=("full", "partial"))
     parser.add_argument("--model", help="as model.source in params.yaml, which is the default")
-    parser.set_defaults(lr=None, seed=13)
     return parser.parse_args()
+
+
+def prepare(folder: Path, options: argparse.Namespace) -> dict[str, int]:
+    """Make what the trainings start from in a folder of its own; return the rows of each split."""
+    params = YAML(typ="safe").load((ROOT / "params.yaml").read_text("utf-8"))
+    if options.data:
+        data = labelled_file(options.data, text=options.text, label=options.label)
+    else:
+        corpus = package_path("package:chatterbot_corpus/data", key="benchmark")
+        data = written_rows(folder / "topics.jsonl", rows_of_all_languages(corpus))
+    return prepare_classification(
+        folder,
+        data,
+        {method: params["method"][method] for method in options.methods},
+        model=options.model or params["model"]["source"],
+        rows=options.rows,
+        max_length=params["tokenize"]["max_length"],
+        seed=13,
+    )
 
 
 def trainings(method: str, options: argparse.Namespace, case: dict[str, Any]) -> Iterator[str]:
     """Run what the case lacks, enter it there, and yield a line after each training.
 
-    In the folder that `prepare_work` filled and made the current one.
+    In the folder that `prepare` filled and made the current one.
     """
     import numpy as np
 

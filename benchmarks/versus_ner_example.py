@@ -22,9 +22,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from benchmarks.versus_trainer import stage
+from benchmarks.prepared import ROOT, stage
 
-ROOT = Path(__file__).parents[1]
 NAMES = {"tritune": "this project", "example": "transformers' example"}
 SCORES = ("entity_f1", "entity_precision", "entity_recall", "accuracy")
 

@@ -28,11 +28,10 @@ import pyarrow.parquet as pq
 from ruamel.yaml import YAML
 
 from benchmarks.kept_trainings import keep_trainings, kept_trainings
-from benchmarks.versus_trainer import stage
+from benchmarks.prepared import ROOT, stage
 from tritune.compute import chosen_precision, prepare_torch
 from tritune.settings.train import ComputeSettings
 
-ROOT = Path(__file__).parents[1]
 NAMES = {"tritune": "this project", "example": "transformers' example"}
 RESAMPLES = 10_000
 

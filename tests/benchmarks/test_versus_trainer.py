@@ -1,46 +1,74 @@
-import argparse
 import json
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import BertConfig, BertModel
 
-from benchmarks.versus_trainer import arguments, markdown, prepare_work, sample_rows, summary
+from benchmarks.anonymous_memory import AnonymousMemory
+from benchmarks.matrix_rate import needed_operations
+from benchmarks.performance_page import markdown
+from benchmarks.prepared import sample_rows
+from benchmarks.speed_cases import CASES, texts_of
+from benchmarks.versus_trainer import arguments, conditions_of, prepare_work, report
+from tritune.address import package_path
 
 ROOT = Path(__file__).parents[2]
-OPTIONS = argparse.Namespace(epochs=1, batch_size=32, threads=1, lr=1e-3, seed=1, repeats=2, data=None)
 
 
-def run(name: str, seconds: float, *, repeat: int = 0, method: str = "full", **changes: float) -> dict:
+@pytest.fixture
+def options(tiny_base, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["versus_trainer", "--model", str(tiny_base), "--threads", "1"])
+    return arguments()
+
+
+@pytest.fixture
+def conditions(options):
+    return conditions_of(options)
+
+
+def run(name: str, seconds: float, *, repeat: int = 0, case: str = "full", **changes: float) -> dict:
     sizes = {"peak_memory_bytes": 2**30, "accuracy": 0.9, "macro_f1": 0.8}
     costs = {"seconds": seconds, "seconds_with_setup": seconds + 1}
-    return {"name": name, "method": method, "repeat": repeat, **costs, **sizes, **changes}
+    rates = {"tokens_per_second": 600 / seconds, "peak_share": 0.5}
+    about = {"name": name, "case": case, "repeat": repeat, "rows": 2000}
+    return {**about, **costs, **sizes, **rates, **changes}
 
 
-def test_the_ratio_is_taken_within_each_repeat():
+def test_the_ratio_is_taken_within_each_repeat(conditions):
     runs = [run("tritune", 2.0), run("trainer", 6.0), run("trainer_at_best", 3.0)]
     runs += [
         run("trainer", 5.0, repeat=1),
         run("trainer_at_best", 1.0, repeat=1),
         run("tritune", 1.0, repeat=1),
     ]
-    report = summary(runs, OPTIONS, {"train": 10})
-    full = report["methods"]["full"]
+    found = report(runs, conditions)
+    full = found["cases"]["full"]
     assert full["over_tritune"]["trainer"]["seconds"] == {"median": 4.0, "min": 3.0, "max": 5.0}
     assert full["median"]["tritune"]["seconds"] == 1.5
-    table = markdown(report)
+    table = markdown(found)
     assert (
-        "| full | Trainer, defaults | 5.5 | 4.00 (3.00 - 5.00) | 6.5 | 1024 | 1.00 (1.00 - 1.00) |" in table
+        "| full; 2,000 short texts, 3 epochs, 2 repeats | this project | 1.5 |  | 2.5 | 450 | 50% |" in table
     )
-    assert "| full | Trainer at its best | 2.0 | 1.25 (1.00 - 1.50) |" in table
+    assert "|  | Trainer, defaults | 5.5 | 4.00 (3.00 - 5.00) | 6.5 | 110 | 50% | 1024 | 1.00 (1.00" in table
+    assert "|  | Trainer at its best | 2.0 | 1.25 (1.00 - 1.50) |" in table
 
 
-def test_the_page_names_every_figure_in_which_this_project_is_behind():
+def test_no_share_of_the_peak_is_told_where_a_part_is_frozen(conditions):
+    names = ("tritune", "trainer", "trainer_at_best")
+    runs = [run(name, 2.0, case="partial", peak_share=None) for name in names]
+    assert "| this project | 2.0 |  | 3.0 | 300 |  | 1024 |" in markdown(report(runs, conditions))
+
+
+def test_the_page_names_every_figure_in_which_this_project_is_behind(conditions):
     def said(*runs: dict) -> str:
-        return markdown(summary(list(runs), OPTIONS, {"train": 10})).splitlines()[-1]
+        return markdown(report(list(runs), conditions)).splitlines()[-1]
 
     equal = [run(name, 4.0) for name in ("tritune", "trainer", "trainer_at_best")]
     assert said(*equal) == "This project is behind Trainer in none of these figures."
@@ -54,11 +82,18 @@ def test_the_page_names_every_figure_in_which_this_project_is_behind():
     )
 
 
-def test_by_default_it_trains_on_two_thousand_rows(tmp_path, tiny_base, monkeypatch):
+def test_a_case_trains_on_as_many_rows_as_it_says(tmp_path, options, monkeypatch):
     monkeypatch.chdir(tmp_path)  # prepare_work goes to its folder
-    monkeypatch.setattr(sys, "argv", ["versus_trainer", "--model", str(tiny_base)])
-    counts = prepare_work(tmp_path, arguments())
-    assert counts["train"] == 2000
+    assert prepare_work(tmp_path, CASES["full"], options)["train"] == 2000
+
+
+def test_long_texts_are_many_times_as_long_and_of_the_same_topics():
+    corpus = package_path("package:chatterbot_corpus/data", key="benchmark")
+    short, long = (list(texts_of(CASES[name], corpus)) for name in ("full", "full_long"))
+    words = [np.mean([len(row["text"].split()) for row in rows]) for rows in (short, long)]
+    assert words[1] > 8 * words[0]
+    assert {row["label"] for row in long} <= {row["label"] for row in short}
+    assert long == list(texts_of(CASES["full_long"], corpus))
 
 
 def test_a_sample_keeps_every_class_and_the_order_of_rows(tmp_path):
@@ -72,20 +107,44 @@ def test_a_sample_keeps_every_class_and_the_order_of_rows(tmp_path):
     assert sample.column("id").to_pylist() == sorted(sample.column("id").to_pylist())
 
 
+def test_memory_is_what_was_taken_since_the_watch_began_though_it_was_given_back():
+    before = np.ones(2**27, dtype=np.uint8)
+    memory = AnonymousMemory()
+    taken = np.ones(2**28, dtype=np.uint8)  # large enough for pages of its own
+    del taken
+    peak = memory.peak()
+    assert 0.9 * 2**28 < peak < 1.1 * 2**28
+    del before
+
+
+def test_what_a_pass_needs_is_what_torch_counts():
+    config = BertConfig(num_hidden_layers=2, hidden_size=32, num_attention_heads=2, intermediate_size=64)
+    model = BertModel(config, add_pooling_layer=False).train()
+    ids = torch.randint(5, 20, (3, 7))
+    with FlopCounterMode(display=False) as counter:
+        model(input_ids=ids)
+    assert needed_operations(model, np.full(3, 7)) / 3 == counter.get_total_flops()
+
+
 @pytest.mark.slow
-def test_all_methods_train_on_ones_own_data(tmp_path, topics_csv, tiny_base):
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "benchmarks.versus_trainer", "--rows", "60", "--repeats", "1"),
-            *("--threads", "1", "--data", topics_csv, "--model", tiny_base, "--out", tmp_path),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
+def test_all_methods_train_on_ones_own_data_and_what_was_done_is_kept(tmp_path, topics_csv, tiny_base):
+    def bench(*more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [
+                *(sys.executable, "-m", "benchmarks.versus_trainer", "--rows", "60", "--repeats", "1"),
+                *("--threads", "1", "--data", topics_csv, "--model", tiny_base, "--out", tmp_path),
+                *("--page", tmp_path / "performance.md", "--cases", *more),
+            ],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+
+    assert bench("full").returncode == 0
+    done = bench("full", "partial", "adaptive")
     assert done.returncode == 0, done.stderr
-    report = json.loads((tmp_path / "versus_trainer.json").read_text())
-    assert report["work"]["rows"]["train"] == 60
-    assert set(report["methods"]) == {"full", "partial", "adaptive"}
-    assert len(report["runs"]) == 9
-    assert (tmp_path / "versus_trainer.md").read_text() in done.stdout
+    found = json.loads((tmp_path / "versus_trainer.json").read_text())
+    assert [one["rows"] for one in found["trainings"]] == [60] * 9
+    assert set(found["cases"]) == {"full", "partial", "adaptive"}
+    assert "full, this project" not in done.stdout
+    assert (tmp_path / "performance.md").read_text() in done.stdout

@@ -1,0 +1,53 @@
+"""What this machine can do at most: the rate of its matrix products, and what a training needs of them."""
+
+import time
+
+import numpy as np
+import torch
+
+SIZES = (512, 1024, 2048)
+SECONDS_A_SIZE = 1.5
+
+
+def matrix_rate(*, precision: str, threads: int) -> float:
+    """Return the highest rate of square matrix products that was reached, in operations per second.
+
+    Args:
+        precision: fp32 or bf16.
+        threads: of the processor.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    best = 0.0
+    try:
+        for size in SIZES:
+            kind = torch.bfloat16 if precision == "bf16" else torch.float32
+            left, right = (torch.randn(size, size).to(kind) for _ in range(2))
+            left @ right
+            ends = time.monotonic() + SECONDS_A_SIZE
+            while (started := time.monotonic()) < ends:
+                left @ right
+                best = max(best, 2 * size**3 / (time.monotonic() - started))
+    finally:
+        torch.set_num_threads(before)
+    return best
+
+
+def needed_operations(model: torch.nn.Module, lengths: np.ndarray) -> float:
+    """Return the operations that one pass over rows needs where everything learns, padding left out.
+
+    Those of the matrix products of the layers, forward, and twice as many backward (Kaplan et al. 2020), and
+    of attention, of each token with each of its row.
+
+    Args:
+        model: of transformers.
+        lengths: [rows] tokens of each.
+    """
+    from tritune.models.layers import layer_modules
+
+    layers = layer_modules(model)
+    matrices = sum(p.numel() for layer in layers for p in layer.parameters() if p.dim() == 2)
+    width = model.config.get_text_config().hidden_size
+    lengths = lengths.astype(np.float64)
+    forward = 2 * matrices * lengths.sum() + 4 * width * len(layers) * (lengths**2).sum()
+    return float(3 * forward)
