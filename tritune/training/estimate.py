@@ -26,6 +26,7 @@ from tritune.plan.tuning_plan import Phase, TuningPlan
 from tritune.settings.train import TrainSettings
 from tritune.tokens import TokenTable
 from tritune.training.batches import epoch_batches, pieces
+from tritune.training.dropout import FastDropout
 from tritune.training.embedding_rows import cut_embedding
 from tritune.training.loop import train
 from tritune.training.optimizer import plan_optimizer
@@ -106,6 +107,7 @@ def estimate_training(
         )
         if recompute:
             keep_no_activations(model, prefix, packing)
+        FastDropout(model)
         costs = tokens_run(training, batches, objective=objective, model=model)
         heaviest = int(costs.argmax())
         largest = int(largest_pieces(training, batches, objective=objective, model=model).argmax())

@@ -24,6 +24,7 @@ from tritune.models.modes import evaluating
 from tritune.models.same_outputs import same_outputs
 from tritune.objectives.objective import Objective
 from tritune.tokens import TokenTable
+from tritune.training.attention import attention, is_ours
 from tritune.training.batches import collate
 from tritune.training.row_layout import RowLayout
 
@@ -187,15 +188,24 @@ def _attention(
     plain = AttentionInterface()[PLAIN]
     packing: Packing | None = module.__dict__.get(ATTRIBUTE)
     layout = None if packing is None else packing.layout
-    if packing is None or layout is None:
-        found: tuple[torch.Tensor, None] = plain(module, query, key, value, attention_mask, **named)
+
+    def attend(given: Sequence[torch.Tensor], mask: torch.Tensor | None) -> torch.Tensor:
+        query, key, value = given
+        if is_ours(query, key, named):
+            causal = named.get("is_causal")
+            causal = getattr(module, "is_causal", True) if causal is None else bool(causal)
+            return attention(query, key, value, mask, **{**named, "causal": causal})
+        found: torch.Tensor = plain(module, query, key, value, mask, **named)[0]
         return found
+
+    if packing is None or layout is None:
+        return attend((query, key, value), attention_mask), None
     three = [given.transpose(1, 2) for given in (query, key, value)]
     if any(given.shape[:2] != (1, layout.tokens) for given in three) or "position_bias" in named:
         raise ValueError("attention is not among the tokens of the packed rows alone")
     split = [layout.split(given) for given in three]
     parts = [
-        plain(module, *(given.transpose(1, 2) for given in group), mask, **named)[0]
+        attend([given.transpose(1, 2) for given in group], mask)
         for *group, mask in zip(*split, packing.masks(attention_mask), strict=True)
     ]
     return layout.join(parts), None

@@ -1,7 +1,7 @@
 """Leave out of a training the work that does not change its result.
 
 That is the rows of an embedding that nothing looks up, running again what is frozen and gives the same each
-time, and padding.
+time, padding, and drawing numbers one by one where bits do.
 """
 
 import time
@@ -17,6 +17,7 @@ from tritune.plan.tuning_plan import TuningPlan
 from tritune.settings.train import TrainSettings
 from tritune.tokens import TokenTable
 from tritune.training.batches import steps_per_epoch
+from tritune.training.dropout import FastDropout
 from tritune.training.embedding_rows import CutEmbedding, cut_embedding, left_of_unseen
 from tritune.training.packing import Packing, packed_layers
 from tritune.training.prefix_memo import (
@@ -49,6 +50,7 @@ class ReducedTraining:
     _prefix: StoredPrefix | None
     _packing: Packing | None
     _recomputed: RecomputedLayers | None
+    _dropout: FastDropout
 
     def undo(self, state: TrainingState, plan: TuningPlan, *, settings: TrainSettings) -> None:
         """Make the model whole again, as the full work would have left it.
@@ -56,6 +58,7 @@ class ReducedTraining:
         Args:
             state: at the end of its training.
         """
+        self._dropout.remove()
         if self._recomputed is not None:
             self._recomputed.remove()
         if self._packing is not None:
@@ -117,7 +120,9 @@ def reduce_training(
         model, prefix, [training, validation], objective=objective, pad_token_id=pad_token_id
     )
     recomputed = keep_no_activations(model, prefix, packing) if recompute else None
-    return ReducedTraining(training, validation, seconds, cut, prefix, packing, recomputed)
+    return ReducedTraining(
+        training, validation, seconds, cut, prefix, packing, recomputed, FastDropout(model)
+    )
 
 
 def keep_no_activations(
