@@ -89,7 +89,7 @@ def measured(name: str) -> Cost:
 
     from tritune.compute import chosen_precision, prepare_torch
     from tritune.objectives.named import objective_named
-    from tritune.pipeline.guard import peak_memory_bytes
+    from tritune.peak_memory import peak_memory_bytes
     from tritune.tokens import read_tokens, read_tokens_info
     from tritune.training.estimate import estimate_training
     from tritune.training.start_model import start_model

@@ -3,11 +3,14 @@
 import contextlib
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tritune.errors import InputError
-from tritune.pipeline.dag import Stage
 from tritune.settings.project import read_project
 from tritune.training.memory import smaller
+
+if TYPE_CHECKING:  # it imports DVC, which the processes of a training have no need of
+    from tritune.pipeline.dag import Stage
 
 COUNTER = Path("/proc/vmstat")
 
@@ -41,7 +44,7 @@ def death(code: int, *, memory_ran_out: bool, advice: str) -> str:
     return f"its process ended with exit code {code}"
 
 
-def less_memory(stage: Stage, *, root: Path) -> str:
+def less_memory(stage: "Stage", *, root: Path) -> str:
     """Return what would make a stage of the project in `root` need less memory, as the end of a sentence."""
     if stage.meta.get("resource") != "training":
         return "end other programs, and run again"

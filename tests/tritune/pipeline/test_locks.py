@@ -46,7 +46,7 @@ def test_each_gpu_is_a_slot_that_sees_only_itself(tmp_path, monkeypatch):
         {"CUDA_VISIBLE_DEVICES": "0"},
         {"CUDA_VISIBLE_DEVICES": "3"},
     ]
-    assert len({slot.lock for slot in slots}) == 2
+    assert len({slot.locks for slot in slots}) == 2
     with_cpu = training_slots(threads=1, device="cpu", folder=tmp_path)
     assert all(not slot.environment for slot in with_cpu)
 
@@ -78,7 +78,7 @@ def test_a_slot_is_one_that_nobody_has(tmp_path, monkeypatch):
     monkeypatch.setattr(locks, "usable_cores", lambda: 2)
     slots = training_slots(threads=1, device="cpu", folder=tmp_path)
     with one_of(slots) as first, one_of(slots) as second:
-        assert {first.lock, second.lock} == {slot.lock for slot in slots}
+        assert {first.locks, second.locks} == {slot.locks for slot in slots}
 
 
 def test_there_is_at_least_one_core():
