@@ -37,7 +37,8 @@ def model_outputs(
         device: CPU if left out.
         precision: of the matrix products.
         rows: [n] numbers of the rows to ask, whose outputs come in this order; all of them if left out.
-        processes: that share the rows. Each of them gets all outputs.
+        processes: that share the rows. Each of them gets all outputs. Those of a sharded model all run all
+            rows: how often an objective asks the model depends on them, and all have to ask equally often.
     """
     device = device or torch.device("cpu")
     chosen = np.arange(table.rows) if rows is None else rows
@@ -48,21 +49,21 @@ def model_outputs(
         for places in (order[start : start + batch_size] for start in range(0, len(order), batch_size))
         for piece in (pieces(places, lengths[places], packed=True) if table.packed else [places])
     ]
+    sharing = ALONE if processes.sharded else processes
     own: dict[int, np.ndarray] = {}
     with (
         evaluating(model),
         torch.inference_mode(),
         torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16"),
     ):
-        for piece, counts in processes.turns([todo[n :: processes.count] for n in range(processes.count)]):
+        for piece in todo[sharing.number :: sharing.count]:
             batch = collate(table, chosen[piece], pad_token_id=pad_token_id).to(device)
             parts = objective.outputs(model, batch)
             # One way from the device for all of them.
             ends = np.cumsum([len(part) for part in parts])[:-1]
             outputs = np.split(torch.cat(parts).cpu().numpy(), ends)
-            if counts:
-                own.update(zip(piece.tolist(), outputs, strict=True))
-    of_all = {place: output for each in processes.gathered(own) for place, output in each.items()}
+            own.update(zip(piece.tolist(), outputs, strict=True))
+    of_all = {place: output for each in sharing.gathered(own) for place, output in each.items()}
     found = [of_all[place] for place in range(len(chosen))]
     if not found:
         return Outputs(np.zeros((0, 0), dtype=np.float32), np.zeros(1, dtype=np.int64))

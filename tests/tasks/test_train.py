@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -171,6 +172,47 @@ def test_a_training_that_learns_nothing_says_so(project, capsys):
     assert len(ctx.notes["warnings"]) >= 1
     metadata = pq.read_schema(outputs(project) / "histories/m-13.parquet").metadata
     assert json.loads(metadata[b"warnings"]) == ctx.notes["warnings"]
+
+
+def without_dropout(project: Path) -> None:
+    base = (project / "base").resolve()
+    (project / "base").unlink()
+    shutil.copytree(base, project / "base")
+    path = project / "base/config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({**config, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shard", [False, True])
+@pytest.mark.parametrize("embeddings_learn", [False, True])
+def test_two_processes_leave_the_model_that_one_leaves(project, capfd, embeddings_learn, shard):
+    without_dropout(project)
+    write_plan(project, embeddings_learn=embeddings_learn)
+    train.run(training_context(project, "one"))
+    for scratch in ("two", "again"):
+        capfd.readouterr()
+        ctx = training_context(project, scratch, compute={"processes": 2, "shard": shard})
+        train.run(ctx)
+        lines = [parse_progress(line) for line in capfd.readouterr().out.splitlines()]
+        assert sum(isinstance(line, EpochProgress) for line in lines) == 3
+    assert hashes(outputs(project, "two")) == hashes(outputs(project, "again"))
+    assert ctx.measurements["processes"] == 2
+    assert ctx.measurements["peak_memory_bytes"] > 2e8
+    one, two = (
+        load_file(outputs(project, name) / "checkpoints/m-13/model.safetensors") for name in ("one", "two")
+    )
+    assert one.keys() == two.keys()
+    for name, tensor in one.items():
+        if ".embeddings." in name and not embeddings_learn:
+            assert torch.equal(two[name], tensor)
+        elif not name.endswith("key.bias"):  # whose gradient is rounding
+            assert float((two[name] - tensor).norm()) <= 1e-3 * float(tensor.norm()), name
+    other, own = (
+        pq.read_table(outputs(project, name) / "histories/m-13.parquet").column("train_loss").to_pylist()
+        for name in ("one", "two")
+    )
+    assert own == pytest.approx(other, rel=1e-5)
 
 
 def test_a_plan_of_another_model_is_refused(project):

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tritune.errors import InputError
+from tritune.errors import InputError, ProcessFailed
 from tritune.peak_memory import peak_memory_bytes
 from tritune.pipeline.context import StageContext
 from tritune.pipeline.identity import Identity, identity_of
@@ -68,6 +68,8 @@ def run_stage(
     except Exception as error:
         if sentence := _disk_full(error):
             receipt = _failed(stage, USERS_ERROR, sentence)
+        elif isinstance(error, ProcessFailed):
+            receipt = _failed(stage, 1, str(error))
         else:
             traceback.print_exc()
             text = "".join(traceback.format_exception(error)).rstrip()

@@ -19,7 +19,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
-from tritune.errors import InputError
+from tritune.errors import InputError, ProcessFailed
 from tritune.pipeline.deaths import death, memory_kills
 from tritune.pipeline.supervisor import ORPHANED
 
@@ -27,10 +27,6 @@ SECONDS_TO_HEAR = 2.0
 """After one process has failed, for those that fail by it or before it to say so."""
 
 KILLED = -signal.SIGKILL
-
-
-class ProcessFailed(Exception):
-    """A process of several has failed, and it is not known to be the user's to mend."""
 
 
 def in_processes(
