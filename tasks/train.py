@@ -68,6 +68,7 @@ def run(ctx: StageContext) -> None:
             run_training(ctx, settings, compute)
         return
     meeting = ctx.scratch / "meeting"
+    meeting.parent.mkdir(parents=True, exist_ok=True)
     meeting.unlink(missing_ok=True)
     notes, measurements = in_processes(
         run_one_of_several,

@@ -104,8 +104,8 @@ def test_more_processes_than_gpus_are_refused(tmp_path, monkeypatch):
     with pytest.raises(InputError) as refused:
         training_slots(threads=1, device="auto", folder=tmp_path, processes=3)
     assert str(refused.value) == (
-        "compute.processes: each takes a GPU of its own, and this machine has 2 (got 3); set it to 2 or less, "
-        "or compute.device to cpu"
+        "compute.processes: each takes a GPU of its own, and this machine has 2 (got 3); set it to 2 or "
+        "less, or compute.device to cpu"
     )
 
 
