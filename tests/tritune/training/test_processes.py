@@ -10,6 +10,8 @@ import torch
 
 from tests.tritune.objectives.test_written_tokens import random_table
 from tests.tritune.training.several import together
+from tritune.errors import InputError
+from tritune.inference import model_outputs
 from tritune.objectives import causal_lm, sequence_to_sequence
 from tritune.objectives.named import objective_named
 from tritune.training.batches import collate
@@ -169,6 +171,35 @@ def test_a_part_that_is_damaged_makes_no_process_go_on_from_it(made, tmp_path):
         return load_checkpoint(tmp_path / "state", made("bert", "full", processes).state, processes=processes)
 
     assert together(run, tmp_path) == [None, None]
+
+
+def test_an_evaluation_gives_each_process_the_outputs_of_one_to_the_bit(kit, tmp_path):
+    net, table = kit.tiny_bert(), kit.token_table(30)
+    ask = partial(
+        model_outputs, net, table, objective=objective_named("single_label"), pad_token_id=0, batch_size=4
+    )
+    expected = ask().values.tobytes()
+    assert together(lambda processes: ask(processes=processes).values.tobytes(), tmp_path) == [expected] * 2
+
+
+def test_a_model_that_leaves_layers_out_by_chance_is_not_sharded(tiny_model):
+    model = copy.deepcopy(tiny_model("bart"))
+    model.config.encoder_layerdrop = 0.1
+    with pytest.raises(InputError) as refused:
+        shard_model(model, device=CPU, count=2)
+    assert str(refused.value) == (
+        "compute.shard: the model leaves layers out by chance (encoder_layerdrop: 0.1 in its config.json), "
+        "and sharded processes have to run the same ones; set encoder_layerdrop to 0 there, or compute.shard "
+        "to false"
+    )
+
+
+def test_one_without_a_piece_left_runs_a_row_for_nothing_where_weights_are_in_parts():
+    long, short, other = np.array([4, 2]), np.array([7, 1]), np.array([3])
+    of_each = [[long, short], [other]]
+    whole, parts = Processes(1, 2), Processes(1, 2, sharded=True)
+    assert [(piece.tolist(), counts) for piece, counts in whole.turns(of_each)] == [([3], True)]
+    assert [(piece.tolist(), counts) for piece, counts in parts.turns(of_each)] == [([3], True), ([7], False)]
 
 
 def frozen_low(name: str) -> bool:
