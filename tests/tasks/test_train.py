@@ -294,7 +294,8 @@ train.SHARE_FOR_SAVING = 1e9
 ctx = StageContext(
     stage="train@m-13", item={"method": "m", "seed": "13"},
     params={"task": "text_classification", "train": {"epochs": 12, "batch_size": 8, "patience": 12},
-            "compute": {"threads": 1, "precision": "fp32", "device": "cpu"}},
+            "compute": {"threads": 1, "precision": "fp32", "device": "cpu", "processes": int(sys.argv[2]),
+                        "shard": sys.argv[3] == "shard"}},
     inputs={name: Path(name) for name in ("base", *DATA, "plans/m", "sweeps/m")},
     outputs=("checkpoints/m-13", "histories/m-13.parquet"), scratch=Path(sys.argv[1]),
 )
@@ -303,9 +304,9 @@ print("notes", ctx.notes.get("resumed_from_step", 0))
 """
 
 
-def start(project: Path, scratch: str) -> subprocess.Popen:
+def start(project: Path, scratch: str, *, processes: int = 1, shard: bool = False) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-c", DRIVER, scratch],
+        [sys.executable, "-c", DRIVER, scratch, str(processes), "shard" if shard else "whole"],
         cwd=project,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
@@ -313,14 +314,23 @@ def start(project: Path, scratch: str) -> subprocess.Popen:
     )
 
 
-@pytest.mark.parametrize("embeddings_learn", [pytest.param(False, marks=pytest.mark.slow), True])
-def test_killed_at_random_moments_it_ends_with_the_same_bytes(project, embeddings_learn):
+@pytest.mark.parametrize(
+    ("embeddings_learn", "several"),
+    [
+        (True, {}),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in ((False, {}), (True, {"processes": 2}), (False, {"processes": 2, "shard": True}))
+        ),
+    ],
+)
+def test_killed_at_random_moments_it_ends_with_the_same_bytes(project, embeddings_learn, several):
     write_plan(project, embeddings_learn=embeddings_learn)
-    train.run(training_context(project, "whole", train={"epochs": 12, "patience": 12}))
+    train.run(training_context(project, "whole", train={"epochs": 12, "patience": 12}, compute=several))
     draw = np.random.RandomState(int(time.time()))
     kills = 0
     for _ in range(2):
-        process = start(project, "killed")
+        process = start(project, "killed", **several)
         folder = project / "killed" / "training"
         before = {path.name for path in folder.glob("step-*")}
         while process.poll() is None and {path.name for path in folder.glob("step-*")} <= before:
@@ -329,7 +339,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(project, embedding
         process.send_signal(signal.SIGKILL)
         kills += process.wait() == -signal.SIGKILL
     assert kills >= 1
-    last = start(project, "killed")
+    last = start(project, "killed", **several)
     said, _ = last.communicate(timeout=500)
     assert last.returncode == 0
     assert int(said.split()[-1]) > 0
