@@ -238,8 +238,8 @@ def test_time_spent_before_a_kill_counts(project, monkeypatch):
     class Killed(Exception):
         pass
 
-    def save_then_die(folder, state, *, extra):
-        original(folder, state, extra={**extra, "seconds": 100.0})
+    def save_then_die(folder, state, *, extra, **more):
+        original(folder, state, extra={**extra, "seconds": 100.0}, **more)
         raise Killed
 
     original = train.save_checkpoint
