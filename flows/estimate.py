@@ -43,10 +43,16 @@ def estimate(methods: Sequence[str] | None) -> None:
     """Run a few steps of each named method, in a process of its own, and print what all of them will take.
 
     Raises:
-        InputError: The data are not tokenized yet, a method is unknown, or a training does not fit here.
+        InputError: The data are not tokenized yet, a method is unknown, a training does not fit here, or it
+            is to be sharded.
     """
     root = Path.cwd()
     project = read_project(root / "params.yaml")
+    if project.compute.shard:
+        raise InputError(
+            "tritune estimate runs its steps in one process, and compute.shard: true is for what fits no "
+            "single one; set it to false to see what one would need"
+        )
     names = named_methods(project, methods)
     for needed in ("base", "data/tokens"):
         if not (root / needed).is_dir():
@@ -57,6 +63,11 @@ def estimate(methods: Sequence[str] | None) -> None:
     costs = {name: measured_apart(name, project) for name in names}
     swept = [name for name in names if project.method[name].lr == "sweep"]
     show(Console(), costs, trainings=len(project.seeds), swept=swept)
+    if (count := project.compute.processes) > 1:
+        print(
+            f"These are one process's alone. Of the {count} that are to share a training each needs "
+            "nearly as much memory, and the time is divided by their number at best."
+        )
     refuse_too_large(costs, project)
 
 
@@ -89,7 +100,7 @@ def measured(name: str) -> Cost:
 
     from tritune.compute import chosen_precision, prepare_torch
     from tritune.objectives.named import objective_named
-    from tritune.pipeline.guard import peak_memory_bytes
+    from tritune.peak_memory import peak_memory_bytes
     from tritune.tokens import read_tokens, read_tokens_info
     from tritune.training.estimate import estimate_training
     from tritune.training.start_model import start_model

@@ -169,7 +169,12 @@ def workers(project: Project) -> int:
     from tritune.pipeline.locks import training_slots
 
     compute = project.compute
-    slots = training_slots(threads=compute.threads, device=compute.device, folder=WORK / "slots")
+    slots = training_slots(
+        threads=compute.threads,
+        device=compute.device,
+        folder=WORK / "slots",
+        processes=compute.processes,
+    )
     return max(4, len(slots) + 2)
 
 

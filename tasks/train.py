@@ -5,42 +5,44 @@ which says how many times the plan's rates to take. Writes `checkpoints/METHOD-S
 knows transformers can load, and `histories/METHOD-SEED.parquet`. Goes on from its state in scratch.
 """
 
-import json
-import shutil
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
 from tritune.compute import chosen_precision, cpu_name, prepare_torch
 from tritune.errors import InputError
 from tritune.metrics.catalogue import main_metric, per_epoch_metrics
-from tritune.models.adapters import merge_adapters
-from tritune.models.finetuned import mark
 from tritune.objectives.named import objective_named
+from tritune.peak_memory import peak_memory_bytes
 from tritune.pipeline.context import StageContext
 from tritune.plan.tuning_plan import TuningPlan
 from tritune.settings.train import ComputeSettings, TrainSettings
 from tritune.sweep.result import Sweep
 from tritune.task.contract import Split, task_module
-from tritune.tokens import MODEL_FILES, TokensInfo, read_tokens, tokens_info_for
+from tritune.tokens import TokensInfo, read_tokens, tokens_info_for
 from tritune.training.batches import steps_per_epoch
 from tritune.training.checkpoint import checkpoint_bytes, load_checkpoint, save_checkpoint
 from tritune.training.history import write_history
+from tritune.training.launch import in_processes
 from tritune.training.loop import Moment, train
-from tritune.training.memory import advice_on_memory
+from tritune.training.memory import advice_on_memory, smaller
 from tritune.training.optimizer import plan_optimizer
+from tritune.training.processes import ALONE, Processes, joined
 from tritune.training.progress import EpochProgress, StepProgress, seconds_left
 from tritune.training.reduced import reduce_training
+from tritune.training.sharding import copy_into, shard_model, whole_tensors
 from tritune.training.start_model import start_model
 from tritune.training.state import TrainingState
-from tritune.training.stored_prefix import frozen_depth
 from tritune.training.train_slice import TrainSlice, slice_rows, write_slice
 from tritune.training.warning_signs import training_warnings
+from tritune.training.write_model import write_model
+
+CPU = torch.device("cpu")
 
 SHARE_FOR_SAVING = 0.03
 """Of the time, at most, that storing the state may take."""
@@ -58,14 +60,46 @@ def run(ctx: StageContext) -> None:
     Raises:
         InputError: the plan is another model's, there is no such device, the loss is not finite, or
             memory runs out.
+        ProcessFailed: one of several processes has died or failed.
     """
     settings, compute = TrainSettings(**ctx.params["train"]), ComputeSettings(**ctx.params["compute"])
-    with advice_on_memory("the training", settings, compute):
-        run_training(ctx, settings, compute)
+    if compute.processes == 1:
+        with advice_on_memory("the training", settings, compute):
+            run_training(ctx, settings, compute)
+        return
+    meeting = ctx.scratch / "meeting"
+    meeting.parent.mkdir(parents=True, exist_ok=True)
+    meeting.unlink(missing_ok=True)
+    notes, measurements = in_processes(
+        run_one_of_several,
+        (ctx, settings, compute, meeting),
+        count=compute.processes,
+        what="the training",
+        advice=smaller(settings, compute),
+    )
+    ctx.notes.update(notes)
+    ctx.measurements.update(measurements)
 
 
-def run_training(ctx: StageContext, settings: TrainSettings, compute: ComputeSettings) -> None:
-    """Do it, whatever it needs."""
+def run_one_of_several(
+    number: int, ctx: StageContext, settings: TrainSettings, compute: ComputeSettings, meeting: Path
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Do one process's part of a training, and return the notes and the measurements."""
+    device = prepare_torch(compute)
+    with (
+        advice_on_memory("the training", settings, compute),
+        joined(meeting, number, settings=compute, device=device) as processes,
+    ):
+        run_training(ctx, settings, compute, processes)
+        peaks = processes.gathered(peak_memory_bytes())
+    ctx.measurements.update(processes=compute.processes, peak_memory_bytes=sum(peaks))
+    return ctx.notes, ctx.measurements
+
+
+def run_training(
+    ctx: StageContext, settings: TrainSettings, compute: ComputeSettings, processes: Processes = ALONE
+) -> None:
+    """Do it, whatever it needs; of several processes each calls this, and the first one writes."""
     begun = time.monotonic()
     method, seed = ctx.item["method"], int(ctx.item["seed"])
     device = prepare_torch(compute)
@@ -79,7 +113,9 @@ def run_training(ctx: StageContext, settings: TrainSettings, compute: ComputeSet
     base = ctx.input("base")
     objective = objective_named(info.objective)
     monitor = monitored(settings, info)
-    model = start_model(base, plan, info, seed=seed, device=device, method=method)
+    start = partial(start_model, base, plan, info, seed=seed, method=method)
+    # What is to be taken apart may have no place on a GPU as a whole.
+    model = start(device=CPU if processes.sharded else device)
     sweep = Sweep.from_json((ctx.input(f"sweeps/{method}") / "sweep.json").read_text(encoding="utf-8"))
     plan = sweep.applied_to(plan)
     print(f"peak learning rate {plan.peak_lr:.2e}: {sweep.reason}", flush=True)
@@ -94,10 +130,13 @@ def run_training(ctx: StageContext, settings: TrainSettings, compute: ComputeSet
         recompute=compute.recompute_activations,
         pad_token_id=info.pad_token_id,
         memos=ctx.memos,
+        processes=processes,
     )
+    if processes.sharded:
+        shard_model(model, device=device, count=processes.count)
 
     state = TrainingState(model, plan_optimizer(model, plan, weight_decay=settings.weight_decay))
-    seconds_before = resume(ctx.scratch / "training", state) + reduced.prefix_seconds
+    seconds_before = resume(ctx.scratch / "training", state, processes) + reduced.prefix_seconds
     resumed_from = state.step
     if resumed_from > 0:
         ctx.notes["resumed_from_step"] = resumed_from
@@ -105,7 +144,7 @@ def run_training(ctx: StageContext, settings: TrainSettings, compute: ComputeSet
     gold = Split("validation", tokens / "validation.arrow", ctx.input("data/ingested/validation.parquet"))
     given = Split("train", tokens / "train.arrow", ctx.input("data/ingested/train.parquet"))
     rows_watched = slice_rows(training, validation)
-    watched = write_slice(given, rows_watched, ctx.scratch / "train_slice")
+    watched = processes.from_first(partial(write_slice, given, rows_watched, ctx.scratch / "train_slice"))
     moments = train(
         state,
         plan,
@@ -120,6 +159,7 @@ def run_training(ctx: StageContext, settings: TrainSettings, compute: ComputeSet
         seed=seed,
         score=scoring.scorer(gold, info),
         train_slice=TrainSlice(rows_watched, read_tokens(watched.tokens), scoring.scorer(watched, info)),
+        processes=processes,
     )
     set_up, started = time.monotonic() - begun - reduced.prefix_seconds, time.monotonic()
     rows = drive(
@@ -129,9 +169,16 @@ def run_training(ctx: StageContext, settings: TrainSettings, compute: ComputeSet
         epochs=settings.epochs,
         steps=settings.epochs * steps_per_epoch(training.rows, batch_size=settings.batch_size),
         seconds_before=seconds_before,
+        processes=processes,
     )
     seconds = time.monotonic() - started
     reduced.undo(state, plan, settings=settings)
+    learned = whole_tensors(model, keep=processes.first) if processes.sharded else {}
+    if not processes.first:
+        return
+    if processes.sharded:
+        model = start(device=CPU)
+        copy_into(model, learned)
 
     guess = scoring.guess(training, validation, info, label_smoothing=settings.label_smoothing)
     warnings = training_warnings(state.history, guess=guess)
@@ -182,9 +229,9 @@ def monitored(settings: TrainSettings, info: TokensInfo) -> str:
     return settings.monitor
 
 
-def resume(folder: Path, state: TrainingState) -> float:
+def resume(folder: Path, state: TrainingState, processes: Processes = ALONE) -> float:
     """Give the training the state it was stopped in, and return the seconds it had taken; 0 without one."""
-    stored = load_checkpoint(folder, state)
+    stored = load_checkpoint(folder, state, processes=processes)
     if stored is None:
         return 0.0
     print(f"going on from step {state.step}, where an earlier run was stopped", flush=True)
@@ -199,6 +246,7 @@ def drive(
     epochs: int,
     steps: int,
     seconds_before: float,
+    processes: Processes = ALONE,
 ) -> int:
     """Run the training to its end, telling about it and storing its state; return the rows it saw.
 
@@ -239,46 +287,12 @@ def drive(
             print(line, flush=True)
         # A short pause at an epoch's end is enough; inside, a checkpoint now and then.
         at_least = 0.0 if moment.scores is not None else SECONDS_BETWEEN_SAVES
-        if now - saved >= max(at_least, saving / SHARE_FOR_SAVING):
-            save_checkpoint(folder, state, extra={"seconds": seconds_before + now - started})
+        due = now - saved >= max(at_least, saving / SHARE_FOR_SAVING)
+        if processes.sharded:  # then all take part in it
+            due = processes.from_first(lambda due=due: due)
+        if due and (processes.first or processes.sharded):
+            spent = seconds_before + now - started
+            save_checkpoint(folder, state, extra={"seconds": spent}, processes=processes)
             saved = time.monotonic()
             saving = saved - now
     return rows
-
-
-def write_model(
-    folder: Path, model: PreTrainedModel, plan: TuningPlan, *, base: Path, tokens: Path, info: TokensInfo
-) -> None:
-    """Write a folder that holds all that is needed to ask the model: weights, config, tokenizer.
-
-    The model ends here: its adapters are merged into its weights.
-    """
-    frozen_layers = frozen_depth(model, plan)
-    merge_adapters(model)
-    mark(
-        model,
-        task=info.task,
-        objective=info.objective,
-        inputs=info.inputs,
-        answering=info.answering,
-        frozen_layers=frozen_layers,
-    )
-    for leftover in folder.iterdir():
-        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-    model.to("cpu")
-    model.config._name_or_path = ""
-    model.save_pretrained(folder)
-    for path in folder.iterdir():
-        path.chmod(0o644)  # safetensors leaves its files readable by their owner only
-    for path in sorted(base.iterdir()):
-        if path.is_file() and path.name != "config.json" and ".safetensors" not in path.name:
-            shutil.copyfile(path, folder / path.name)
-    if (tokens / MODEL_FILES).is_dir():
-        shutil.copytree(tokens / MODEL_FILES, folder, dirs_exist_ok=True, copy_function=shutil.copyfile)
-    settings_path = folder / "tokenizer_config.json"
-    settings: dict[str, Any] = json.loads(settings_path.read_text("utf-8")) if settings_path.exists() else {}
-    # So that a pipeline made from this folder cuts texts where the training did.
-    settings["model_max_length"] = info.max_length
-    settings_path.write_text(
-        json.dumps(settings, indent=2, sort_keys=True, ensure_ascii=False) + "\n", "utf-8"
-    )

@@ -11,6 +11,7 @@ from tritune.objectives.objective import Objective
 from tritune.outputs import Outputs
 from tritune.tokens import TokenTable
 from tritune.training.batches import collate, pieces
+from tritune.training.processes import ALONE, Processes
 
 
 def model_outputs(
@@ -23,6 +24,7 @@ def model_outputs(
     device: torch.device | None = None,
     precision: Literal["fp32", "bf16"] = "fp32",
     rows: np.ndarray | None = None,
+    processes: Processes = ALONE,
 ) -> Outputs:
     """Return what `objective.outputs` reads from the model for each row, in the table's order.
 
@@ -35,27 +37,34 @@ def model_outputs(
         device: CPU if left out.
         precision: of the matrix products.
         rows: [n] numbers of the rows to ask, whose outputs come in this order; all of them if left out.
+        processes: that share the rows. Each of them gets all outputs. Those of a sharded model all run all
+            rows: how often an objective asks the model depends on them, and all have to ask equally often.
     """
     device = device or torch.device("cpu")
     chosen = np.arange(table.rows) if rows is None else rows
     lengths = table.lengths[chosen]
     order = np.argsort(-lengths, kind="stable")
-    found: list[np.ndarray] = [np.zeros((0, 0), dtype=np.float32)] * len(chosen)
+    todo = [
+        piece
+        for places in (order[start : start + batch_size] for start in range(0, len(order), batch_size))
+        for piece in (pieces(places, lengths[places], packed=True) if table.packed else [places])
+    ]
+    sharing = ALONE if processes.sharded else processes
+    own: dict[int, np.ndarray] = {}
     with (
         evaluating(model),
         torch.inference_mode(),
         torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16"),
     ):
-        for start in range(0, len(order), batch_size):
-            places = order[start : start + batch_size]
-            for piece in pieces(places, lengths[places], packed=True) if table.packed else [places]:
-                batch = collate(table, chosen[piece], pad_token_id=pad_token_id).to(device)
-                parts = objective.outputs(model, batch)
-                # One way from the device for all of them.
-                ends = np.cumsum([len(part) for part in parts])[:-1]
-                outputs = np.split(torch.cat(parts).cpu().numpy(), ends)
-                for place, output in zip(piece, outputs, strict=True):
-                    found[place] = output
+        for piece in todo[sharing.number :: sharing.count]:
+            batch = collate(table, chosen[piece], pad_token_id=pad_token_id).to(device)
+            parts = objective.outputs(model, batch)
+            # One way from the device for all of them.
+            ends = np.cumsum([len(part) for part in parts])[:-1]
+            outputs = np.split(torch.cat(parts).cpu().numpy(), ends)
+            own.update(zip(piece.tolist(), outputs, strict=True))
+    of_all = {place: output for each in sharing.gathered(own) for place, output in each.items()}
+    found = [of_all[place] for place in range(len(chosen))]
     if not found:
         return Outputs(np.zeros((0, 0), dtype=np.float32), np.zeros(1, dtype=np.int64))
     return Outputs(np.concatenate(found), np.cumsum([0, *map(len, found)], dtype=np.int64))

@@ -18,7 +18,7 @@ import torch
 from transformers.utils.logging import disable_progress_bar
 
 from tasks.evaluate import EVALUATED, Run, wanted_scores, write_json, write_predictions
-from tasks.train import drive, monitored, resume, write_model
+from tasks.train import drive, monitored, resume
 from tritune.advise.effort import Effort, effort_for
 from tritune.advise.samples import ALL, sampled_rows
 from tritune.compute import chosen_precision, prepare_torch
@@ -39,6 +39,7 @@ from tritune.training.reduced import reduce_training
 from tritune.training.some_rows import rows_of
 from tritune.training.start_model import start_model
 from tritune.training.state import TrainingState
+from tritune.training.write_model import write_model
 
 CELL = "cell.json"
 """Beside the methods' folders: what they have in common."""

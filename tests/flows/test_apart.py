@@ -40,7 +40,7 @@ def test_it_waits_for_its_place(folder: Path):
 
 
 def test_it_has_the_place_s_gpu_and_knows_its_supervisor(folder: Path, monkeypatch: pytest.MonkeyPatch):
-    slot = Slot(folder / "gpu-7.lock", {"CUDA_VISIBLE_DEVICES": "7"})
+    slot = Slot((folder / "gpu-7.lock",), {"CUDA_VISIBLE_DEVICES": "7"})
     monkeypatch.setattr(apart, "training_slots", lambda **_: [slot])
     done = run_apart("say", project=folder, compute={})
     assert done.stdout.splitlines() == ["7", supervisor.signature()]

@@ -83,3 +83,33 @@ def test_before_the_data_are_tokenized_it_says_what_to_do(tmp_path, monkeypatch)
         estimate(None)
     with pytest.raises(InputError, match="there is no method ful in params"):
         estimate(["ful"])
+
+
+def test_what_is_to_be_sharded_is_not_tried_in_one_process(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text(
+        "task: text_classification\ndata: {source: a.csv}\nmodel: {source: m}\nmethods: [full]\nseeds: [1]\n"
+        "method: {full: {kind: full}}\ncompute: {processes: 2, shard: true}\n"
+    )
+    with pytest.raises(InputError) as refused:
+        estimate(None)
+    assert str(refused.value) == (
+        "tritune estimate runs its steps in one process, and compute.shard: true is for what fits no single "
+        "one; set it to false to see what one would need"
+    )
+
+
+def test_the_figures_of_several_processes_are_said_to_be_one_s(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text(
+        "task: text_classification\ndata: {source: a.csv}\nmodel: {source: m}\nmethods: [full]\nseeds: [1]\n"
+        "method: {full: {kind: full}}\ncompute: {processes: 3}\n"
+    )
+    for folder in ("base", "data/tokens"):
+        (tmp_path / folder).mkdir(parents=True)
+    monkeypatch.setattr("flows.estimate.measured_apart", lambda *_: FULL)
+    estimate(None)
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "These are one process's alone. Of the 3 that are to share a training each needs nearly as much "
+        "memory, and the time is divided by their number at best."
+    )

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -173,6 +174,47 @@ def test_a_training_that_learns_nothing_says_so(project, capsys):
     assert json.loads(metadata[b"warnings"]) == ctx.notes["warnings"]
 
 
+def without_dropout(project: Path) -> None:
+    base = (project / "base").resolve()
+    (project / "base").unlink()
+    shutil.copytree(base, project / "base")
+    path = project / "base/config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({**config, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shard", [False, True])
+@pytest.mark.parametrize("embeddings_learn", [False, True])
+def test_two_processes_leave_the_model_that_one_leaves(project, capfd, embeddings_learn, shard):
+    without_dropout(project)
+    write_plan(project, embeddings_learn=embeddings_learn)
+    train.run(training_context(project, "one"))
+    for scratch in ("two", "again"):
+        capfd.readouterr()
+        ctx = training_context(project, scratch, compute={"processes": 2, "shard": shard})
+        train.run(ctx)
+        lines = [parse_progress(line) for line in capfd.readouterr().out.splitlines()]
+        assert sum(isinstance(line, EpochProgress) for line in lines) == 3
+    assert hashes(outputs(project, "two")) == hashes(outputs(project, "again"))
+    assert ctx.measurements["processes"] == 2
+    assert ctx.measurements["peak_memory_bytes"] > 2e8
+    one, two = (
+        load_file(outputs(project, name) / "checkpoints/m-13/model.safetensors") for name in ("one", "two")
+    )
+    assert one.keys() == two.keys()
+    for name, tensor in one.items():
+        if ".embeddings." in name and not embeddings_learn:
+            assert torch.equal(two[name], tensor)
+        elif not name.endswith("key.bias"):  # whose gradient is rounding
+            assert float((two[name] - tensor).norm()) <= 1e-3 * float(tensor.norm()), name
+    other, own = (
+        pq.read_table(outputs(project, name) / "histories/m-13.parquet").column("train_loss").to_pylist()
+        for name in ("one", "two")
+    )
+    assert own == pytest.approx(other, rel=1e-5)
+
+
 def test_a_plan_of_another_model_is_refused(project):
     write_plan(project, leave_out="classifier.bias")
     with pytest.raises(InputError) as error:
@@ -196,8 +238,8 @@ def test_time_spent_before_a_kill_counts(project, monkeypatch):
     class Killed(Exception):
         pass
 
-    def save_then_die(folder, state, *, extra):
-        original(folder, state, extra={**extra, "seconds": 100.0})
+    def save_then_die(folder, state, *, extra, **more):
+        original(folder, state, extra={**extra, "seconds": 100.0}, **more)
         raise Killed
 
     original = train.save_checkpoint
@@ -252,7 +294,8 @@ train.SHARE_FOR_SAVING = 1e9
 ctx = StageContext(
     stage="train@m-13", item={"method": "m", "seed": "13"},
     params={"task": "text_classification", "train": {"epochs": 12, "batch_size": 8, "patience": 12},
-            "compute": {"threads": 1, "precision": "fp32", "device": "cpu"}},
+            "compute": {"threads": 1, "precision": "fp32", "device": "cpu", "processes": int(sys.argv[2]),
+                        "shard": sys.argv[3] == "shard"}},
     inputs={name: Path(name) for name in ("base", *DATA, "plans/m", "sweeps/m")},
     outputs=("checkpoints/m-13", "histories/m-13.parquet"), scratch=Path(sys.argv[1]),
 )
@@ -261,9 +304,9 @@ print("notes", ctx.notes.get("resumed_from_step", 0))
 """
 
 
-def start(project: Path, scratch: str) -> subprocess.Popen:
+def start(project: Path, scratch: str, *, processes: int = 1, shard: bool = False) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-c", DRIVER, scratch],
+        [sys.executable, "-c", DRIVER, scratch, str(processes), "shard" if shard else "whole"],
         cwd=project,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
@@ -271,14 +314,23 @@ def start(project: Path, scratch: str) -> subprocess.Popen:
     )
 
 
-@pytest.mark.parametrize("embeddings_learn", [pytest.param(False, marks=pytest.mark.slow), True])
-def test_killed_at_random_moments_it_ends_with_the_same_bytes(project, embeddings_learn):
+@pytest.mark.parametrize(
+    ("embeddings_learn", "several"),
+    [
+        (True, {}),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in ((False, {}), (True, {"processes": 2}), (False, {"processes": 2, "shard": True}))
+        ),
+    ],
+)
+def test_killed_at_random_moments_it_ends_with_the_same_bytes(project, embeddings_learn, several):
     write_plan(project, embeddings_learn=embeddings_learn)
-    train.run(training_context(project, "whole", train={"epochs": 12, "patience": 12}))
+    train.run(training_context(project, "whole", train={"epochs": 12, "patience": 12}, compute=several))
     draw = np.random.RandomState(int(time.time()))
     kills = 0
     for _ in range(2):
-        process = start(project, "killed")
+        process = start(project, "killed", **several)
         folder = project / "killed" / "training"
         before = {path.name for path in folder.glob("step-*")}
         while process.poll() is None and {path.name for path in folder.glob("step-*")} <= before:
@@ -287,7 +339,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(project, embedding
         process.send_signal(signal.SIGKILL)
         kills += process.wait() == -signal.SIGKILL
     assert kills >= 1
-    last = start(project, "killed")
+    last = start(project, "killed", **several)
     said, _ = last.communicate(timeout=500)
     assert last.returncode == 0
     assert int(said.split()[-1]) > 0

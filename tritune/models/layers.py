@@ -88,6 +88,12 @@ def layer_modules(model: PreTrainedModel) -> tuple[nn.Module, ...]:
     return tuple(layers)
 
 
+def stacked_layers(model: PreTrainedModel) -> list[nn.Module]:
+    """Return the members of every stack of layers that run once each, of the encoder and of the decoder."""
+    lists = [model.get_submodule(path) for stack in _stacks(model) if stack.runs == 1 for path in stack.paths]
+    return [layer for each in lists for layer in each.children()]
+
+
 @dataclass(frozen=True)
 class _Stack:
     paths: tuple[str, ...]

@@ -4,11 +4,6 @@ import contextlib
 import signal
 from pathlib import Path
 
-from tritune.errors import InputError
-from tritune.pipeline.dag import Stage
-from tritune.settings.project import read_project
-from tritune.training.memory import smaller
-
 COUNTER = Path("/proc/vmstat")
 
 
@@ -39,16 +34,3 @@ def death(code: int, *, memory_ran_out: bool, advice: str) -> str:
         with contextlib.suppress(ValueError):
             return f"its process ended by {signal.Signals(number).name}"
     return f"its process ended with exit code {code}"
-
-
-def less_memory(stage: Stage, *, root: Path) -> str:
-    """Return what would make a stage of the project in `root` need less memory, as the end of a sentence."""
-    if stage.meta.get("resource") != "training":
-        return "end other programs, and run again"
-    if stage.name.startswith("evaluate@"):  # takes a training's place, and trains nothing
-        return "end other programs, and run again, or set tokenize.max_length lower"
-    try:
-        project = read_project(root / "params.yaml")
-    except InputError:  # edited meanwhile; how the process ended has to be told all the same
-        return "make the training smaller: `tritune estimate` tells what fits"
-    return smaller(project.train, project.compute)

@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tritune.errors import InputError
+from tritune.errors import InputError, ProcessFailed
+from tritune.peak_memory import peak_memory_bytes
 from tritune.pipeline.context import StageContext
 from tritune.pipeline.identity import Identity, identity_of
 from tritune.pipeline.locks import Busy, held, one_of, training_slots
@@ -67,6 +68,8 @@ def run_stage(
     except Exception as error:
         if sentence := _disk_full(error):
             receipt = _failed(stage, USERS_ERROR, sentence)
+        elif isinstance(error, ProcessFailed):
+            receipt = _failed(stage, 1, str(error))
         else:
             traceback.print_exc()
             text = "".join(traceback.format_exception(error)).rstrip()
@@ -123,7 +126,12 @@ def _slot(identity: Identity) -> Iterator[None]:
     if identity.meta.get("resource") != "training":
         yield
         return
-    slots = training_slots(threads=threads, device=compute.get("device", "auto"), folder=WORK / "slots")
+    slots = training_slots(
+        threads=threads,
+        device=compute.get("device", "auto"),
+        folder=WORK / "slots",
+        processes=compute.get("processes", 1) if identity.meta.get("processes") == "several" else 1,
+    )
     with one_of(slots) as slot:
         os.environ.update(slot.environment)
         yield
@@ -150,17 +158,6 @@ def _write_measurements(key: str, stage: str, measured: Mapping[str, Any], *, se
     path = MEASUREMENTS / f"{stage}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def peak_memory_bytes() -> int:
-    """Return the most memory that this program had in use."""
-    with contextlib.suppress(OSError, IndexError):
-        # getrusage counts the parent's memory from before the exec as well.
-        return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 1024
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _failed(stage: str, code: int, error: str) -> Receipt:

@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 from tritune.errors import InputError
+
+T = TypeVar("T")
 
 SECONDS_BETWEEN_TRIES = 0.2
 
@@ -97,25 +99,48 @@ def _try(path: Path) -> IO[str] | None:
 class Slot:
     """A place where one training can run at a time."""
 
-    lock: Path
+    locks: tuple[Path, ...]
+    """One for each of its GPUs, or for each process on the CPU."""
+
     environment: dict[str, str]
     """What the process that has the slot sets before it imports anything that looks for a GPU."""
 
 
-def training_slots(*, threads: int, device: str, folder: Path) -> list[Slot]:
+def training_slots(*, threads: int, device: str, folder: Path, processes: int = 1) -> list[Slot]:
     """Return the machine's slots: one a GPU, else as many as the cores allow. At least one.
 
     Args:
-        threads: CPU threads of one training.
+        threads: CPU threads of one training, or of each of its processes.
         device: `auto`, `cpu` or `cuda`, as in params.yaml.
         folder: Where the CPU slots' locks lie. A GPU's lock is the user's, shared by all projects, because
             two projects would fill the same memory.
+        processes: Of one training; a slot has as many neighbouring GPUs.
+
+    Raises:
+        InputError: There are fewer GPUs than that.
     """
     gpus = visible_gpus() if device != "cpu" and torch_may_use_gpu() else []
     if gpus:
+        if processes > len(gpus):
+            raise InputError(
+                f"compute.processes: each takes a GPU of its own, and this machine has {len(gpus)} "
+                f"(got {processes}); set it to {len(gpus)} or less, or compute.device to cpu"
+            )
         shared = Path(tempfile.gettempdir()) / f"tritune-{os.getuid()}"
-        return [Slot(shared / f"gpu-{gpu}.lock", {"CUDA_VISIBLE_DEVICES": gpu}) for gpu in gpus]
-    return [Slot(folder / f"cpu-{i}.lock", {}) for i in range(max(1, usable_cores() // threads))]
+        return [
+            Slot(
+                tuple(shared / f"gpu-{gpu}.lock" for gpu in some),
+                {"CUDA_VISIBLE_DEVICES": ",".join(some)},
+            )
+            for some in _neighbours(gpus, processes)
+        ]
+    places = [folder / f"cpu-{i}.lock" for i in range(max(1, usable_cores() // threads))]
+    return [Slot(tuple(some), {}) for some in _neighbours(places, min(processes, len(places)))]
+
+
+def _neighbours(members: Sequence[T], size: int) -> list[Sequence[T]]:
+    """Return groups of so many; what is left over at the end is in none."""
+    return [members[start : start + size] for start in range(0, len(members) - size + 1, size)]
 
 
 @contextlib.contextmanager
@@ -123,19 +148,27 @@ def one_of(slots: Sequence[Slot]) -> Iterator[Slot]:
     """Wait until a slot is free, and hold it inside the block."""
     said = False
     for slot in slots:
-        slot.lock.parent.mkdir(parents=True, exist_ok=True)
+        for lock in slot.locks:
+            lock.parent.mkdir(parents=True, exist_ok=True)
     while True:
         for slot in slots:
-            if (file := _try(slot.lock)) is not None:
-                try:
+            # All or none: two that each held a half would wait for each other.
+            with contextlib.ExitStack() as stack:
+                if all(_entered(stack, lock) for lock in slot.locks):
                     yield slot
-                finally:
-                    file.close()
-                return
+                    return
         if not said:
             print(f"waiting: {len(slots)} training{'s' if len(slots) > 1 else ''} at a time here", flush=True)
             said = True
         time.sleep(SECONDS_BETWEEN_TRIES)
+
+
+def _entered(stack: contextlib.ExitStack, lock: Path) -> bool:
+    """Hold a lock until the stack closes, if it is free."""
+    if (file := _try(lock)) is None:
+        return False
+    stack.callback(file.close)
+    return True
 
 
 def usable_cores() -> int:

@@ -62,6 +62,8 @@ def made_on(root: Path, stage: str, entry: Mapping[str, Any]) -> dict[str, str]:
     if measured.get("key") != key_of_entry(entry):
         return {}
     of_training = {
-        name: str(measured[name]) for name in ("device", "precision", "threads") if name in measured
+        name: str(measured[name])
+        for name in ("device", "precision", "threads", "processes")
+        if name in measured
     }
     return {**measured.get("machine", {}), **of_training}

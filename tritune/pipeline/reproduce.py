@@ -20,8 +20,9 @@ from typing import Literal
 
 from tritune.pipeline import guard, receipt, supervisor
 from tritune.pipeline.dag import Stage
-from tritune.pipeline.deaths import death, less_memory, memory_kills
+from tritune.pipeline.deaths import death, memory_kills
 from tritune.pipeline.dvc_output import error_in, is_noise
+from tritune.pipeline.less_memory import less_memory
 from tritune.pipeline.passwords import without_passwords
 from tritune.pipeline.process_group import end_group
 from tritune.pipeline.remote_results import FOUND

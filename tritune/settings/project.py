@@ -83,6 +83,17 @@ class Project(Section):
                 "data: validation_fraction and test_fraction must leave rows to train on: their sum must be "
                 f"below 1 (got {self.data.validation_fraction} + {self.data.test_fraction})"
             )
+        if self.compute.processes > self.train.batch_size:
+            raise ValueError(
+                f"compute.processes: each needs a row of every step, and train.batch_size is "
+                f"{self.train.batch_size}; set it to {self.train.batch_size} or less "
+                f"(got {self.compute.processes})"
+            )
+        if self.compute.shard and self.compute.processes == 1:
+            raise ValueError(
+                "compute.shard: one process has nobody to share its weights with; set compute.processes to "
+                "2 or more, or shard to false"
+            )
         return self
 
 

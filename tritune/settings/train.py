@@ -61,13 +61,20 @@ class ComputeSettings(Section):
     """The section `compute`: what a result depends on besides data and method."""
 
     threads: Annotated[int, Field(ge=1, le=1024)] = 1
-    """CPU threads of one training."""
+    """CPU threads of one training, or of each of its processes."""
 
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Of the matrix products; weights and optimizer state are fp32. auto: bf16 where the hardware has it."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: a GPU where there is one."""
+
+    processes: Annotated[int, Field(ge=1, le=1024)] = 1
+    """That share the rows of each step of a training, with as many threads each, or with a GPU each. Sums are
+    rounded otherwise, so they belong to the result."""
+
+    shard: bool = False
+    """Whether each of the processes keeps a part only of weights, gradients and optimizer state."""
 
     recompute_activations: bool = False
     """Whether layers keep no activations but compute them again: less memory, about a third more time, and

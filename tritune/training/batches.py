@@ -103,7 +103,7 @@ def pieces(
     Their gradients add up to the step's own, so the result does not depend on the cut but for rounding.
 
     Args:
-        rows: [n] row numbers, 1 or more.
+        rows: [n] row numbers; none have no piece.
         lengths: [n] tokens of each of them.
         terms: [n] terms of the loss of each of them.
         most_terms: of a piece, where each takes much memory; a row with more is a piece of its own.
@@ -127,7 +127,7 @@ def pieces(
         if position > start and (padded or held > most):
             found.append(rows[order[start:position]])
             start, held, tokens, pairs = position, counts[index], length, length**2
-    return [*found, rows[order[start:]]]
+    return [*found, rows[order[start:]]] if len(rows) else []
 
 
 def collate(table: TokenTable, rows: np.ndarray, *, pad_token_id: int) -> Batch:

@@ -28,7 +28,9 @@ from tritune.training.batches import collate, epoch_batches, pieces, steps_per_e
 from tritune.training.frozen import learn_only
 from tritune.training.loss_parts import loss_parts
 from tritune.training.optimizer import set_rates
+from tritune.training.processes import ALONE, Processes
 from tritune.training.schedule import first_step, share_since
+from tritune.training.shares import shares
 from tritune.training.state import TrainingState
 from tritune.training.train_slice import TrainSlice
 
@@ -83,6 +85,7 @@ def train(
     seed: int,
     score: Score,
     train_slice: TrainSlice | None = None,
+    processes: Processes = ALONE,
 ) -> Iterator[Moment]:
     """Train `state.model` from where `state` is to the end, then give it the best epoch's weights.
 
@@ -97,6 +100,7 @@ def train(
         seed: of the order of the rows and of the chance inside the model.
         score: gives the scores of an epoch.
         train_slice: training rows that are scored after each epoch too; they change nothing else.
+        processes: that share the training, each of which drives it like this.
 
     Raises:
         InputError: the loss is not a finite number.
@@ -109,6 +113,14 @@ def train(
     most_terms = places_at_once(model)
     validation_parts = loss_parts(objective, validation)
     slice_parts = None if train_slice is None else loss_parts(objective, train_slice.table)
+    autocast = partial(
+        torch.autocast,
+        device.type,
+        dtype=torch.bfloat16,
+        enabled=precision == "bf16",
+        # It would keep all weights of a pass, of which each process is to have a part only.
+        cache_enabled=not processes.sharded,
+    )
     learning: list[torch.nn.Parameter] = []
     state.loss_sum = state.loss_sum.to(device)
     state.first_bad_step = state.first_bad_step.to(device)
@@ -128,18 +140,20 @@ def train(
             # Rows may have no term at all, such as a window without a labelled token.
             terms = int(items[rows].sum())
 
-            seed_step(seed, state.step)
+            seed_step(seed, state.step, process=processes.number)
             loss = torch.zeros((), device=device)
-            cut = pieces(
-                rows, lengths[rows], terms=items[rows], most_terms=most_terms, packed=training.packed
-            )
-            for piece in cut:
+            cut = [
+                pieces(own, lengths[own], terms=items[own], most_terms=most_terms, packed=training.packed)
+                for own in shares(rows, lengths[rows], count=processes.count)
+            ]
+            for piece, counts in processes.turns(cut):
                 batch = collate(training, piece, pad_token_id=pad_token_id).to(device)
-                with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
+                with autocast():
                     loss_sum = objective.loss_sum(model, batch, label_smoothing=settings.label_smoothing)
-                piece_loss = loss_sum / max(terms, 1)
+                piece_loss = loss_sum / max(terms, 1) if counts else loss_sum * 0.0
                 piece_loss.backward()
                 loss += piece_loss.detach()
+            processes.add_up(learning, loss)
             clip_grad_norm_(learning, settings.max_grad_norm)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -168,17 +182,20 @@ def train(
             batch_size=settings.batch_size,
             device=device,
             precision=precision,
+            processes=processes,
         )
         outputs = finite(asked(validation), epoch=epoch + 1)
         row["validation_loss"] = objective.mean_loss(outputs, validation)
-        metrics = {NEGATIVE_LOG_LIKELIHOOD: row["validation_loss"], **score(outputs)}
+        scores = processes.from_first(partial(score, outputs))
+        metrics = {NEGATIVE_LOG_LIKELIHOOD: row["validation_loss"], **scores}
         row.update({f"validation_{name}": float(value) for name, value in metrics.items()})
         parts = {"validation_loss_parts": validation_parts(outputs)}
         if train_slice is not None and slice_parts is not None:
             outputs = finite(asked(training, rows=train_slice.rows), epoch=epoch + 1)
             row["train_slice_loss"] = objective.mean_loss(outputs, train_slice.table)
-            own = {NEGATIVE_LOG_LIKELIHOOD: row["train_slice_loss"], **train_slice.score(outputs)}
-            row[f"train_slice_{monitor}"] = float(own[monitor])
+            scores = processes.from_first(partial(train_slice.score, outputs))
+            scores = {NEGATIVE_LOG_LIKELIHOOD: row["train_slice_loss"], **scores}
+            row[f"train_slice_{monitor}"] = float(scores[monitor])
             row["train_slice_examples"] = train_slice.examples
             parts["train_slice_loss_parts"] = slice_parts(outputs)
         state.loss_parts.append(parts)
@@ -271,9 +288,10 @@ def phase_starts(plan: TuningPlan, *, total_steps: int) -> dict[int, set[str]]:
     return starts
 
 
-def seed_step(seed: int, step: int) -> None:
-    """Make all chance inside one step depend on (seed, step) alone: no generator's state has to be stored."""
-    digest = hashlib.blake2b(f"{seed}/{step}".encode(), digest_size=4).digest()
+def seed_step(seed: int, step: int, *, process: int = 0) -> None:
+    """Make all chance inside one step depend on these alone: no generator's state has to be stored."""
+    drawn_from = f"{seed}/{step}/{process}" if process else f"{seed}/{step}"
+    digest = hashlib.blake2b(drawn_from.encode(), digest_size=4).digest()
     number = int.from_bytes(digest, "big")
     torch.manual_seed(number)
     random.seed(number)

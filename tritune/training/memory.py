@@ -45,5 +45,7 @@ def smaller(train: TrainSettings, compute: ComputeSettings) -> str:
         changes.insert(0, f"set train.batch_size below {train.batch_size}")
     else:
         changes.append("take a smaller base model")
+    if compute.processes > 1 and not compute.shard:
+        changes.insert(0, "set compute.shard: true")
     first = "" if compute.recompute_activations else f"{SAME_RESULT}; or "
     return f"{first}{', '.join(changes[:-1])}, or {changes[-1]}"

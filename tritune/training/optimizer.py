@@ -7,6 +7,7 @@ from torch import nn
 from torch.optim import AdamW
 
 from tritune.plan.tuning_plan import TuningPlan
+from tritune.training.sharding import as_part_of, own_part
 
 
 def plan_optimizer(model: nn.Module, plan: TuningPlan, *, weight_decay: float) -> AdamW:
@@ -51,11 +52,12 @@ def set_rates(optimizer: AdamW, share_of: Callable[[float], float]) -> float:
 def optimizer_tensors(model: nn.Module, optimizer: AdamW) -> dict[str, torch.Tensor]:
     """Return AdamW's state as `NAME.exp_avg`, `NAME.exp_avg_sq` and `NAME.step`, NAME the parameter's.
 
-    A parameter that has not learned yet has none. The tensors are the optimizer's own, not copies.
+    A parameter that has not learned yet has none. The tensors are the optimizer's own, not copies; of a
+    sharded model they are this process's parts.
     """
     names = {parameter: name for name, parameter in model.named_parameters()}
     return {
-        f"{names[parameter]}.{key}": value
+        f"{names[parameter]}.{key}": own_part(value)
         for parameter, state in optimizer.state.items()
         for key, value in state.items()
     }
@@ -68,4 +70,5 @@ def restore_optimizer(model: nn.Module, optimizer: AdamW, tensors: dict[str, tor
     for name, tensor in tensors.items():
         parameter_name, key = name.rsplit(".", 1)
         parameter = parameters[parameter_name]
-        optimizer.state[parameter][key] = tensor.detach().clone().to(parameter.device)
+        own = tensor.detach().clone().to(parameter.device)
+        optimizer.state[parameter][key] = own if key == "step" else as_part_of(own, parameter)

@@ -6,17 +6,20 @@ time, padding, and drawing numbers one by one where bits do.
 
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from tritune.models.modes import evaluating
 from tritune.objectives.objective import Objective
 from tritune.pipeline.locks import held
 from tritune.plan.tuning_plan import TuningPlan
 from tritune.settings.train import TrainSettings
 from tritune.tokens import TokenTable
-from tritune.training.batches import steps_per_epoch
+from tritune.training.batches import collate, steps_per_epoch
 from tritune.training.dropout import FastDropout
 from tritune.training.embedding_rows import CutEmbedding, cut_embedding, left_of_unseen
 from tritune.training.packing import Packing, packed_layers
@@ -29,6 +32,7 @@ from tritune.training.prefix_memo import (
     read_memo,
     spare_bytes,
 )
+from tritune.training.processes import ALONE, Processes
 from tritune.training.recompute import RecomputedLayers, recompute_layers
 from tritune.training.state import TrainingState
 from tritune.training.stored_prefix import StoredPrefix, frozen_depth, passing_prefix
@@ -84,6 +88,7 @@ def reduce_training(
     recompute: bool = False,
     pad_token_id: int,
     memos: Path,
+    processes: Processes = ALONE,
 ) -> ReducedTraining:
     """Change the model so that it does no needless work, and return the tables to train it with.
 
@@ -95,29 +100,41 @@ def reduce_training(
         memo_gib: disk space for all memos, in GiB; 0: the frozen layers run each time.
         recompute: whether layers are to keep no activations; see `tritune.training.recompute`.
         memos: folder, shared by trainings, for what can be made again at any time.
+        processes: that share the training, all of which call this together. Where they are to hold parts of
+            the model, it is still whole.
 
     Raises:
         OSError: the disk is full or not writable.
     """
-    cut = cut_embedding(model, plan, (training, validation))
+    if processes.sharded:
+        print("compute.shard: the embedding keeps all its rows, and frozen layers run each time", flush=True)
+        # An objective tries a model when it first asks it; parts can't be asked in ways that may fail.
+        with evaluating(model), torch.inference_mode():
+            objective.outputs(model, collate(training, np.arange(1), pad_token_id=pad_token_id))
+    cut = None if processes.sharded else cut_embedding(model, plan, (training, validation))
     if cut is not None:
         print(
             f"{cut.rows_kept:,} of the embedding's {cut.rows:,} rows occur in the data and learn", flush=True
         )
     started = time.monotonic()
-    prefix, (training, validation) = start_above(
+    above = partial(
+        start_above,
         model,
-        frozen_depth(model, plan),
+        0 if processes.sharded else frozen_depth(model, plan),
         [training, validation],
         objective=objective,
         precision=precision,
-        memo_gib=memo_gib,
         pad_token_id=pad_token_id,
         memos=memos,
     )
+    prefix, tables = above(memo_gib=memo_gib) if processes.first else (None, [])
+    # The disk may have had no place for it: all start from the same, or from nothing.
+    stored = processes.from_first(lambda: prefix is not None)
+    if not processes.first:
+        prefix, tables = above(memo_gib=memo_gib if stored else 0.0)
     seconds = time.monotonic() - started
     packing, (training, validation) = leave_out_padding(
-        model, prefix, [training, validation], objective=objective, pad_token_id=pad_token_id
+        model, prefix, tables, objective=objective, pad_token_id=pad_token_id
     )
     recomputed = keep_no_activations(model, prefix, packing) if recompute else None
     return ReducedTraining(

@@ -11,6 +11,7 @@ from torch import nn
 from torch.optim import AdamW
 
 from tritune.errors import InputError
+from tritune.training.sharding import own_part
 
 
 @dataclass
@@ -47,9 +48,12 @@ class TrainingState:
     """The training has ended: all steps are done, or patience is."""
 
     def learning_weights(self) -> dict[str, torch.Tensor]:
-        """Return the parameters in the optimizer by name: the live tensors, not copies."""
+        """Return the parameters in the optimizer by name: the live tensors, not copies.
+
+        Of a sharded model they are this process's parts.
+        """
         learning = {id(p) for group in self.optimizer.param_groups for p in group["params"]}
-        return {name: p.detach() for name, p in self.model.named_parameters() if id(p) in learning}
+        return {n: own_part(p.detach()) for n, p in self.model.named_parameters() if id(p) in learning}
 
     def raise_if_not_finite(self) -> None:
         """Raise when a loss so far was not a finite number. On a GPU this waits for it.

@@ -1,8 +1,7 @@
 import signal
 from pathlib import Path
 
-from tritune.pipeline.dag import Stage
-from tritune.pipeline.deaths import death, less_memory, memory_kills
+from tritune.pipeline.deaths import death, memory_kills
 
 
 def test_kills_for_want_of_memory_are_counted_by_the_system(tmp_path: Path) -> None:
@@ -22,17 +21,3 @@ def test_a_kill_is_called_a_lack_of_memory_only_where_the_system_says_so() -> No
         )
     assert death(-signal.SIGSEGV, memory_ran_out=True, advice="x") == "its process ended by SIGSEGV"
     assert death(3, memory_ran_out=True, advice="x") == "its process ended with exit code 3"
-
-
-def test_only_trainings_are_made_smaller_by_settings(tmp_path: Path) -> None:
-    (tmp_path / "params.yaml").write_text(
-        "task: text_classification\ndata: {source: a.csv}\nmodel: {source: m}\nmethods: [full]\nseeds: [1]\n"
-        "method: {full: {kind: full}}\n"
-    )
-    training = Stage("train@full-1", (), meta={"resource": "training"})
-    assert less_memory(training, root=tmp_path).startswith("set compute.recompute_activations: true")
-    evaluating = Stage("evaluate@full-1", (), meta={"resource": "training"})
-    assert "recompute" not in less_memory(evaluating, root=tmp_path)
-    (tmp_path / "params.yaml").write_text("task: being edited\n")
-    assert less_memory(training, root=tmp_path).startswith("make the training smaller")
-    assert less_memory(Stage("ingest", ()), root=tmp_path) == "end other programs, and run again"

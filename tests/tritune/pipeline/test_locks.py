@@ -46,7 +46,7 @@ def test_each_gpu_is_a_slot_that_sees_only_itself(tmp_path, monkeypatch):
         {"CUDA_VISIBLE_DEVICES": "0"},
         {"CUDA_VISIBLE_DEVICES": "3"},
     ]
-    assert len({slot.lock for slot in slots}) == 2
+    assert len({slot.locks for slot in slots}) == 2
     with_cpu = training_slots(threads=1, device="cpu", folder=tmp_path)
     assert all(not slot.environment for slot in with_cpu)
 
@@ -78,7 +78,44 @@ def test_a_slot_is_one_that_nobody_has(tmp_path, monkeypatch):
     monkeypatch.setattr(locks, "usable_cores", lambda: 2)
     slots = training_slots(threads=1, device="cpu", folder=tmp_path)
     with one_of(slots) as first, one_of(slots) as second:
-        assert {first.lock, second.lock} == {slot.lock for slot in slots}
+        assert {first.locks, second.locks} == {slot.locks for slot in slots}
+
+
+def names(slots):
+    return [[lock.name for lock in slot.locks] for slot in slots]
+
+
+def test_a_training_of_several_processes_takes_as_many_places(tmp_path, monkeypatch):
+    monkeypatch.setattr(locks, "usable_cores", lambda: 5)
+    pairs = training_slots(threads=1, device="cpu", folder=tmp_path, processes=2)
+    assert names(pairs) == [["cpu-0.lock", "cpu-1.lock"], ["cpu-2.lock", "cpu-3.lock"]]
+    # More processes than cores run too, one after the other: they take what there is.
+    assert len(training_slots(threads=1, device="cpu", folder=tmp_path, processes=9)[0].locks) == 5
+    monkeypatch.setattr(locks, "torch_may_use_gpu", lambda: True)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,3,4,5,6")
+    pairs = training_slots(threads=1, device="auto", folder=tmp_path, processes=2)
+    assert [slot.environment["CUDA_VISIBLE_DEVICES"] for slot in pairs] == ["0,3", "4,5"]
+    assert names(pairs)[0] == ["gpu-0.lock", "gpu-3.lock"]
+
+
+def test_more_processes_than_gpus_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(locks, "torch_may_use_gpu", lambda: True)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    with pytest.raises(InputError) as refused:
+        training_slots(threads=1, device="auto", folder=tmp_path, processes=3)
+    assert str(refused.value) == (
+        "compute.processes: each takes a GPU of its own, and this machine has 2 (got 3); set it to 2 or "
+        "less, or compute.device to cpu"
+    )
+
+
+def test_half_a_slot_is_not_held_while_the_other_half_is_taken(tmp_path, monkeypatch):
+    monkeypatch.setattr(locks, "usable_cores", lambda: 4)
+    slots = training_slots(threads=1, device="cpu", folder=tmp_path, processes=2)
+    with held(slots[0].locks[1]), one_of(slots) as slot:
+        assert slot is slots[1]
+        assert holder(slots[0].locks[0]) is None
+        assert [holder(lock) for lock in slot.locks] == [os.getpid()] * 2
 
 
 def test_there_is_at_least_one_core():

@@ -126,6 +126,19 @@ def test_a_method_that_is_not_defined_is_named_with_the_closest_one():
     assert "methods: partal is not defined under `method`; did you mean partial?" in message
 
 
+def test_processes_have_a_row_each_and_weights_are_shared_by_several():
+    message = problems(lambda content: content.update(train={"batch_size": 3}, compute={"processes": 4}))
+    assert message.splitlines()[1] == (
+        "  compute.processes: each needs a row of every step, and train.batch_size is 3; set it to 3 or less "
+        "(got 4)"
+    )
+    message = problems(lambda content: content.update(compute={"shard": True}))
+    assert message.splitlines()[1] == (
+        "  compute.shard: one process has nobody to share its weights with; set compute.processes to 2 or "
+        "more, or shard to false"
+    )
+
+
 def test_fractions_must_leave_training_rows():
     message = problems(lambda content: content["data"].update(validation_fraction=0.6, test_fraction=0.4))
     assert "their sum must be below 1 (got 0.6 + 0.4)" in message

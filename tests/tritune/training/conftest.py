@@ -16,6 +16,7 @@ from tritune.settings.train import TrainSettings
 from tritune.tokens import TokenTable
 from tritune.training.loop import train
 from tritune.training.optimizer import plan_optimizer
+from tritune.training.processes import ALONE
 from tritune.training.some_rows import rows_of
 from tritune.training.state import TrainingState
 from tritune.training.train_slice import TrainSlice
@@ -149,6 +150,7 @@ class Run:
             lambda outputs: classification_metrics(self.validation.labels, softmax(outputs.values))
         )
         self.monitor = str(options.pop("monitor", "macro_f1"))
+        self.processes = options.pop("processes", ALONE)
         watches = bool(options.pop("watches", False))
         self.settings = TrainSettings(**options)  # type: ignore[arg-type]
         self.plan = plan
@@ -177,6 +179,7 @@ class Run:
             seed=self.seed,
             score=self.score,
             train_slice=self.train_slice,
+            processes=self.processes,
         )
 
     def finish(self) -> "Run":

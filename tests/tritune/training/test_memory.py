@@ -12,6 +12,14 @@ def test_the_setting_that_keeps_the_result_comes_first_then_those_that_change_it
     )
 
 
+def test_several_processes_are_advised_to_share_the_weights():
+    several = ComputeSettings(processes=2, recompute_activations=True)
+    assert smaller(TrainSettings(batch_size=32), several).startswith(
+        "set compute.shard: true, set train.batch_size below 32, "
+    )
+    assert "shard" not in smaller(TrainSettings(), several.model_copy(update={"shard": True}))
+
+
 def test_what_is_set_already_is_not_advised():
     assert smaller(TrainSettings(batch_size=1), ComputeSettings(recompute_activations=True)) == (
         "set tokenize.max_length lower, freeze more layers (kind: partial), or take a smaller base model"
