@@ -20,6 +20,7 @@ from tritune.pipeline import receipt, supervisor
 from tritune.pipeline.dag import Stage
 from tritune.pipeline.deaths import memory_kills
 from tritune.pipeline.dvc_output import is_noise
+from tritune.pipeline.integrity import damaged_outputs
 from tritune.pipeline.last_words import LastWords, last_words, of_dvc
 from tritune.pipeline.passwords import without_passwords
 from tritune.pipeline.process_group import end_group
@@ -143,6 +144,13 @@ class StageRunner:
         if found is None and self._fetch and not force:
             found = self.find_result(stage.name, emit)
         outcome = self._reproduce(stage, force=force, emit=emit)
+        restored = outcome.state == "Restored" or (found == "fetched" and outcome.state == "Cached")
+        if restored and (damaged := damaged_outputs(self._root, stage.name, pipeline=stage.pipeline)):
+            emit(
+                f"DVC's cache gave {', '.join(damaged)} back with other bytes than were kept; what is "
+                "damaged there was removed, and the stage runs anew"
+            )
+            return self._reproduce(stage, force=True, emit=emit)
         if found == "fetched" and outcome.state != "Completed":
             return Outcome(stage.name, "Restored", "outputs came from DVC's remote")
         return outcome
