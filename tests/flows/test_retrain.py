@@ -3,6 +3,7 @@
 # Fixtures are imported by name, and tests ask for them by name.
 # ruff: noqa: F401, F811
 
+import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -318,6 +319,12 @@ def test_a_decision_that_prefect_cannot_show_is_on_record_all_the_same(
     monkeypatch.setattr(decision, "emit_event", lambda **_: None)
     assert publish(registered.folder, Decision("promoted", "it is better", "v0.0.2")).name == "Promoted"
     assert read_decisions(registered.folder)[0].outcome == "promoted"
+
+
+def test_a_night_loads_what_tests_differences_when_there_are_some():
+    asked = "import sys, flows.retrain; print(sorted({'scipy', 'torch', 'transformers'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_words_for_a_state():
