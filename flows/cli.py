@@ -31,7 +31,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output went away (`| head`); Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except Exception:
+    except Exception as error:
+        from tritune.pipeline.disk import full_disk, no_space
+
+        if full_disk(error):
+            print(f"error: {no_space(Path.cwd())}", file=sys.stderr)
+            return 2
         traceback.print_exc()
         return 1
     return code or 0

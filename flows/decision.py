@@ -1,5 +1,6 @@
 """A retraining's decision, told everywhere: in git for good, in Prefect as an artifact and an event."""
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -26,11 +27,14 @@ def publish(root: Path, decision: Decision) -> State:
     record(root, decision)
     about = f"\n\nVersion: {name} {decision.version}" if decision.version else ""
     details = json.dumps(decision.details, indent=2, sort_keys=True)
-    create_markdown_artifact(
-        key="decision",
-        markdown=f"**{decision.outcome}**: {as_markdown(decision.reason)}{about}\n\n```json\n{details}\n```",
-        description=f"{decision.outcome}: {decision.reason}",
-    )
+    # It is on record; a server that does not answer any more changes nothing about it.
+    with contextlib.suppress(Exception):
+        create_markdown_artifact(
+            key="decision",
+            markdown=f"**{decision.outcome}**: {as_markdown(decision.reason)}{about}"
+            f"\n\n```json\n{details}\n```",
+            description=f"{decision.outcome}: {decision.reason}",
+        )
     emit_event(
         event=f"tritune.retrain.{decision.outcome.replace(' ', '-')}",
         resource={"prefect.resource.id": f"tritune.model.{name}", "prefect.resource.name": name},

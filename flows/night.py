@@ -1,9 +1,11 @@
 """`tritune retrain`: one retraining now, as a schedule would start it."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tritune.errors import InputError
+from tritune.pipeline.decisions import Decision, read_decisions
 from tritune.pipeline.opening import check_dvc_folder
 from tritune.pipeline.registry import artifact_name
 from tritune.pipeline.work_tree import TREE
@@ -31,7 +33,13 @@ def retrain_now() -> int:
     from flows.decision import REFUSED
     from flows.retrain import retrain
 
-    state = retrain(return_state=True)
+    known = len(read_decisions(root))
+    try:
+        state = retrain(return_state=True)
+    except Exception as error:
+        # Without its server Prefect cannot report the end, but the night may have come to a decision.
+        decisions = read_decisions(root)
+        return _told_without_prefect(decisions[: len(decisions) - known], error)
     if isinstance(error := state.result(raise_on_failure=False), InputError):
         raise error
     if state.is_completed():
@@ -39,6 +47,18 @@ def retrain_now() -> int:
         return 0
     print(f"error: {state.message}", file=sys.stderr)
     return 2 if state.name == REFUSED else 1
+
+
+def _told_without_prefect(decided: Sequence[Decision], error: Exception) -> int:
+    """Tell what a night decided of which Prefect could not report the end; return the exit code."""
+    if not decided:
+        print(f"error: Prefect could not start, or stopped answering: {error}", file=sys.stderr)
+        print("the champion stays, and a training goes on where it was: tritune retrain", file=sys.stderr)
+        return 1
+    (decision,) = decided
+    print(f"{decision.outcome}: {decision.reason}", flush=True)
+    print(f"error: Prefect could not report the night: {error}", file=sys.stderr)
+    return 1
 
 
 def _words(name: str) -> str:

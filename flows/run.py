@@ -95,12 +95,16 @@ def check_before_work(root: Path, stages: Sequence[Stage]) -> None:
     """Find out what would fail hours later.
 
     Raises:
-        InputError: Installed versions differ from versions.yaml, or results cannot be written.
+        InputError: Installed versions differ from versions.yaml, or there is no room or no permission for
+            results.
     """
+    from tritune.pipeline.disk import check_room
     from tritune.pipeline.outputs import check_writable
 
     if (root / VERSIONS_FILE).is_file():
         check_versions(read_yaml(root / VERSIONS_FILE))
+    # Prefect's own server would not start on a full disk, and take two minutes to say so.
+    check_room(root)
     check_writable((path for stage in stages if stage.stale for path in stage.outputs), root=root)
 
 

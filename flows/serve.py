@@ -6,7 +6,7 @@ import zoneinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.home import prepare_environment
+from flows.home import answers, prepare_environment
 from flows.ui import loopback_server
 from tritune.errors import InputError
 from tritune.pipeline.opening import check_dvc_folder
@@ -35,7 +35,12 @@ def serve(*, cron: str, port: int) -> int:
     artifact_name(root)
     prepare_environment(root)
     check_cron(cron)
-    if "PREFECT_API_URL" in os.environ:
+    if url := os.environ.get("PREFECT_API_URL"):
+        if not answers(url):
+            raise InputError(
+                f"PREFECT_API_URL is {url}, where no server answers; start it, or `unset PREFECT_API_URL`: "
+                "`tritune serve` brings its own"
+            )
         return _serve(cron)
     with loopback_server(port) as server:
         if server is None:

@@ -16,8 +16,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 def settings(params: dict) -> None:
     params["model"]["source"] = "base model"
     params["methods"] = ["partial"]
-    params["method"] = {"partial": {"kind": "partial", "freeze_layers": 1, "lr": 1e-2}}
-    params["train"].update(epochs=8, batch_size=8)
+    params["method"] = {"partial": {"kind": "partial", "freeze_layers": 0, "lr": 3e-3}}
+    # A random model learns nothing at first: with less patience it would answer with one class for ever.
+    params["train"].update(epochs=40, patience=40, batch_size=8)
     params["register"].update(margin=0.05, class_margin=0.2, calibration_margin=0.2)
 
 

@@ -3,6 +3,7 @@
 # Fixtures are imported by name, and tests ask for them by name.
 # ruff: noqa: F401, F811
 
+import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "toy"))
 from registry_fixtures import project, quiet_home, registered, trained, with_champion
 from registry_project import Project
 
-from flows import decision, night, retrain
+from flows import decision, home, night, retrain, watcher
 from flows.cli import main
 from flows.decision import publish
 from flows.workspace import only_retraining
@@ -276,6 +277,54 @@ def test_the_second_of_two_says_so_and_ends(
     said = capsys.readouterr().err
     assert f"error: a retraining is going on in {registered.folder} (process " in said
     assert "), so this ends without having done anything; wait until that ends, or stop it with `kill" in said
+
+
+@pytest.mark.parametrize("decided", [True, False])
+def test_a_prefect_server_that_is_gone_is_told_with_what_the_night_came_to(
+    registered: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    decided: bool,
+):
+    def ended(**_: Any) -> None:
+        if decided:
+            decision.record(registered.folder, Decision("promoted", "it is better", "v0.0.2"))
+        raise RuntimeError("Failed to reach API at http://127.0.0.1:9/api/")
+
+    monkeypatch.chdir(registered.folder)
+    monkeypatch.setattr(home, "prepare_environment", lambda _root: None)
+    monkeypatch.setattr(watcher, "watch", lambda *_roots: None)
+    monkeypatch.setattr(retrain, "retrain", ended)
+    assert main(["retrain"]) == 1
+    said = capsys.readouterr()
+    reached = "Failed to reach API at http://127.0.0.1:9/api/"
+    if decided:
+        assert said.out == "promoted: it is better\n"
+        assert said.err == f"error: Prefect could not report the night: {reached}\n"
+    else:
+        assert said.out == ""
+        assert said.err == (
+            f"error: Prefect could not start, or stopped answering: {reached}\n"
+            "the champion stays, and a training goes on where it was: tritune retrain\n"
+        )
+
+
+def test_a_decision_that_prefect_cannot_show_is_on_record_all_the_same(
+    registered: Project, monkeypatch: pytest.MonkeyPatch
+):
+    def gone(**_: Any) -> None:
+        raise OSError("no server")
+
+    monkeypatch.setattr(decision, "create_markdown_artifact", gone)
+    monkeypatch.setattr(decision, "emit_event", lambda **_: None)
+    assert publish(registered.folder, Decision("promoted", "it is better", "v0.0.2")).name == "Promoted"
+    assert read_decisions(registered.folder)[0].outcome == "promoted"
+
+
+def test_a_night_loads_what_tests_differences_when_there_are_some():
+    asked = "import sys, flows.retrain; print(sorted({'scipy', 'torch', 'transformers'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_words_for_a_state():

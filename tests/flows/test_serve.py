@@ -43,6 +43,19 @@ def test_a_schedule_that_can_t_be_read_is_refused_before_anything_starts(
     )
 
 
+def test_a_server_that_is_named_and_does_not_answer_is_one_sentence(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(project.folder)
+    monkeypatch.setattr(serve, "prepare_environment", lambda _root: None)
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    assert main(["serve", "--cron", "0 3 * * *"]) == 2
+    assert capsys.readouterr().err == (
+        "error: PREFECT_API_URL is http://127.0.0.1:9/api, where no server answers; start it, or "
+        "`unset PREFECT_API_URL`: `tritune serve` brings its own\n"
+    )
+
+
 def test_a_night_that_comes_due_while_another_runs_is_skipped():
     deployment = nightly("0 3 * * *")
     assert (deployment.flow_name, deployment.name) == ("retrain", "nightly")
@@ -127,6 +140,7 @@ def test_a_night_that_the_schedule_starts_finds_nothing_new_and_sigterm_ends_it_
     finally:
         served.send_signal(signal.SIGTERM)
         said = served.communicate(timeout=120)[0]
+    assert served.returncode == 0, said
     assert "retraining by the schedule '* * * * *'" in said
     wait_until(lambda: not clone.processes(), seconds=60)
     assert clone.half_done() == []

@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from tritune.drift.ingested import Example, Ingested
 from tritune.drift.two_samples import counts_p, lengths_p, vectors_p
@@ -195,8 +194,11 @@ def _hash(one: Example) -> bytes:
     return hashlib.sha256("\0".join((one.text, *one.labels)).encode()).digest()
 
 
-def _matrices(sides: Sequence[Sequence[Sequence[str]]], *, most: int | None) -> list[sparse.csr_matrix]:
-    """Return for each side [rows, names] how often each name occurs; the most frequent names of both."""
+def _matrices(sides: Sequence[Sequence[Sequence[str]]], *, most: int | None) -> list[Any]:
+    """Return for each side a sparse [rows, names], how often each name occurs; the most frequent of both."""
+    # Here, for a night in which nothing changed has no use for the seconds that it takes to load.
+    from scipy import sparse
+
     common = _counted([*sides[0], *sides[1]]).most_common(most)
     names = {name: column for column, (name, _) in enumerate(common)}
     found = []

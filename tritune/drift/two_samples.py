@@ -7,7 +7,6 @@ sample itself is; two-sample Kolmogorov-Smirnov for lengths, which is cautious w
 from typing import Any
 
 import numpy as np
-from scipy import sparse, stats
 
 PERMUTATIONS = 999
 """A p-value is at least 1/1000: small enough for one test among ten by Holm's procedure."""
@@ -25,6 +24,9 @@ def mean_shift_p(first: Any, second: Any, *, weights: np.ndarray, seed: int) -> 
     Raises:
         ValueError: One has no rows, or their columns differ.
     """
+    # Here, for a night in which nothing changed has no use for the seconds that it takes to load.
+    from scipy import sparse
+
     if not first.shape[0] or not second.shape[0] or first.shape[1] != second.shape[1]:
         raise ValueError(f"samples of shapes {first.shape} and {second.shape} can't be compared")
     either = sparse.vstack([first, second]).tocsr() if sparse.issparse(first) else np.vstack([first, second])
@@ -64,5 +66,7 @@ def vectors_p(first: np.ndarray, second: np.ndarray, *, seed: int) -> float:
 
 def lengths_p(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
     """Return the largest distance between the distributions of two lists of numbers, in [0, 1], and its p."""
+    from scipy import stats  # as above
+
     found = stats.ks_2samp(first, second, method="asymp")
     return float(found.statistic), float(found.pvalue)

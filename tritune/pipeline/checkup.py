@@ -10,9 +10,9 @@ from typing import Literal
 from tritune.errors import InputError
 from tritune.pipeline.circumstances import PINS, other_versions, shortened
 from tritune.pipeline.dag import read_stages
+from tritune.pipeline.disk import size_of
 from tritune.pipeline.git import common_folder, git
 from tritune.pipeline.integrity import cached_objects, remote_of, versions_not_here
-from tritune.pipeline.leftovers import size_of
 from tritune.pipeline.locks import holder
 from tritune.pipeline.opening import check_dvc_folder
 from tritune.pipeline.rebuild import leftover_trees

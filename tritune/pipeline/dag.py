@@ -106,20 +106,25 @@ def order_lock(root: Path, *, pipeline: str = "dvc.yaml") -> None:
 
     DVC appends them as stages end, so that two runs side by side would differ in order alone.
     """
-    from dvc.utils.serialize import modify_yaml
+    from dvc.utils.serialize import dump_yaml, parse_yaml_for_update
 
     path = (root / pipeline).with_name("dvc.lock")
     with open_repository(root) as repo, repo.lock:
         if not path.is_file():
             return
         wanted = [stage.name for stage in stages_of(repo, pipeline)]
-        with modify_yaml(str(path)) as content:
-            entries = content.get("stages", {})
-            ordered = [name for name in wanted if name in entries]
-            ordered += [name for name in entries if name not in set(wanted)]
-            if ordered != list(entries):
-                for name in ordered:
-                    entries[name] = entries.pop(name)
+        content = parse_yaml_for_update(path.read_text(encoding="utf-8"), str(path))
+        entries = content.get("stages", {})
+        ordered = [name for name in wanted if name in entries]
+        ordered += [name for name in entries if name not in set(wanted)]
+        if ordered == list(entries):
+            return
+        for name in ordered:
+            entries[name] = entries.pop(name)
+        # In place, as DVC writes it, a kill or a full disk would cut it short.
+        aside = root / ".dvc/tmp/dvc.lock.unfinished"
+        dump_yaml(str(aside), content)
+        aside.replace(path)
 
 
 def stages_of(repo: Any, pipeline: str = "dvc.yaml") -> list[Any]:

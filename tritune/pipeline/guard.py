@@ -5,7 +5,6 @@ that appear whole or not at all, and no result for inputs that changed meanwhile
 """
 
 import contextlib
-import errno
 import json
 import os
 import shutil
@@ -20,6 +19,7 @@ from typing import Any, NoReturn
 from tritune.errors import InputError, ProcessFailed
 from tritune.peak_memory import peak_memory_bytes
 from tritune.pipeline.context import StageContext
+from tritune.pipeline.disk import check_room, full_disk, no_space, size_of
 from tritune.pipeline.identity import Identity, identity_of
 from tritune.pipeline.locks import Busy, held, one_of, training_slots
 from tritune.pipeline.machine import MEASUREMENTS, this_machine
@@ -56,9 +56,8 @@ def run_stage(
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     signal.signal(signal.SIGTERM, _terminated)
     end_with_supervisor()
-    receipt = Receipt(stage)
-    receipt.write()
     try:
+        Receipt(stage).write()
         with held(WORK / "locks" / f"{stage}.lock", wait_seconds=SECONDS_FOR_PREDECESSOR):
             receipt = _run_alone(stage, item=item, load_body=load_body, pipeline=pipeline)
     except Busy as busy:
@@ -66,15 +65,17 @@ def run_stage(
     except InputError as error:
         receipt = _failed(stage, USERS_ERROR, str(error))
     except Exception as error:
-        if sentence := _disk_full(error):
-            receipt = _failed(stage, USERS_ERROR, sentence)
+        if full_disk(error):
+            receipt = _failed(stage, USERS_ERROR, no_space(Path.cwd()))
         elif isinstance(error, ProcessFailed):
             receipt = _failed(stage, 1, str(error))
         else:
             traceback.print_exc()
             text = "".join(traceback.format_exception(error)).rstrip()
             receipt = Receipt(stage, exit_code=1, error=text)
-    receipt.write()
+    # On a full disk it can't be told; what was printed has to do then.
+    with contextlib.suppress(OSError):
+        receipt.write()
     return receipt.exit_code or 0
 
 
@@ -108,6 +109,7 @@ def _run_alone(
     for output in identity.outputs:
         if (scratch / "outputs" / output).is_dir() and identity.meta.get("provenance", True):
             write_provenance(scratch / "outputs" / output, stage=stage, recorded=identity.recorded)
+    check_room(root, cache=identity.cache, bytes_to_keep=size_of(scratch / "outputs"))
     move_into_place(identity.outputs, staging=scratch / "outputs", root=root)
     _write_measurements(identity.key, stage, context.measurements, seconds=seconds)
     # Scratch of other keys goes too: it was kept in case the same settings came back.
@@ -163,21 +165,6 @@ def _write_measurements(key: str, stage: str, measured: Mapping[str, Any], *, se
 def _failed(stage: str, code: int, error: str) -> Receipt:
     print(f"error: {error}", file=sys.stderr, flush=True)
     return Receipt(stage, exit_code=code, error=error)
-
-
-def _disk_full(error: BaseException) -> str | None:
-    """Return a sentence when the reason, or a reason behind it, is a full disk."""
-    cause: BaseException | None = error
-    while cause is not None:
-        number = cause.errno if isinstance(cause, OSError) else None
-        # Libraries written in Rust or C++ wrap the system's error in one of their own.
-        if number in {errno.ENOSPC, errno.EDQUOT} or "No space left on device" in str(cause):
-            return (
-                f"no space left on the disk that holds {Path.cwd()}; free some (old results in DVC's cache: "
-                "`dvc gc --workspace`), then run again: nothing half-written was left behind"
-            )
-        cause = cause.__cause__ or cause.__context__
-    return None
 
 
 def _terminated(*_: object) -> NoReturn:

@@ -26,6 +26,9 @@ class Identity:
     scratch_key: str
     """As `key`, but the same whatever `WITHOUT_EFFECT` is set to: a stopped training then goes on."""
 
+    cache: Path
+    """Where DVC keeps what comes out."""
+
     meta: Mapping[str, Any]
     """The stage's `meta` in dvc.yaml: what says how to run it without being part of the result."""
 
@@ -68,6 +71,7 @@ def identity_of(stage: str, *, root: Path, pipeline: str = "dvc.yaml") -> Identi
             recorded=entry,
             outputs=outputs,
             scratch_key=scratch_key,
+            cache=Path(repo.cache.local_cache_dir),
             meta=dict(loaded.meta or {}),
         )
 

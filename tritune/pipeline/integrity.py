@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tritune.pipeline.dag import stages_of
 from tritune.pipeline.opening import open_repository
 from tritune.pipeline.registered_version import contents_of
 from tritune.pipeline.registry import artifact_name
@@ -35,6 +36,35 @@ def cached_objects(root: Path) -> list[CachedObject]:
         cache = repo.cache.local
         paths = {oid: Path(cache.oid_to_path(oid)) for oid in cache.all()}
     return [CachedObject(path, path.stat().st_size, oid) for oid, path in sorted(paths.items())]
+
+
+def damaged_outputs(root: Path, stage: str, *, pipeline: str = "dvc.yaml") -> list[str]:
+    """Return which outputs of a stage hold other bytes than dvc.lock says; what is damaged in the cache goes.
+
+    DVC takes what it restored for what was kept: it trusts objects that are read-only, and notes the hash of
+    a copy without reading it.
+    """
+    from dvc_data.hashfile.tree import Tree
+
+    found = []
+    with open_repository(root) as repo, repo.lock:
+        cache = repo.cache.local
+        (loaded,) = (one for one in stages_of(repo, pipeline) if one.name == stage)
+        for out in loaded.outs:
+            place = Path(out.fs_path)
+            if out.hash_info.isdir:
+                listing = Tree.load(cache, out.hash_info)
+                files = {place.joinpath(*key): file.value for key, _, file in listing}
+            else:
+                files = {place: out.hash_info.value}
+            for path, oid in files.items():
+                if path.is_file() and CachedObject(path, path.stat().st_size, oid).sound:
+                    continue
+                found.append(out.def_path)
+                kept = Path(cache.oid_to_path(oid))
+                if kept.is_file() and not CachedObject(kept, kept.stat().st_size, oid).sound:
+                    kept.unlink()
+    return sorted(set(found))
 
 
 def users_of(root: Path, oid: str) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from tritune.errors import InputError
 from tritune.pipeline.dag import read_stages, stages_of
+from tritune.pipeline.disk import size_of
 from tritune.pipeline.git import git, head_commit, remove_tree, try_git
 from tritune.pipeline.guard import WORK
 from tritune.pipeline.machine import MEASUREMENTS
@@ -116,12 +117,6 @@ def remove_leftovers(root: Path, leftovers: Leftovers) -> None:
         if any(one.kind == "cache" for one in leftovers.found):
             with repo.lock:
                 _remove_objects(repo, root)
-
-
-def size_of(path: Path) -> int:
-    """Return the bytes of a file, or of all files below a folder."""
-    files = [path] if path.is_file() else path.rglob("*")
-    return sum(file.lstat().st_size for file in files if file.is_file() and not file.is_symlink())
 
 
 def _paths(root: Path, items: Iterable[Any]) -> set[Path]:

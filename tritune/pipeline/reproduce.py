@@ -6,10 +6,8 @@ their work is done; without `-s`, siblings block each other; threads of one proc
 
 import contextlib
 import os
-import re
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -18,18 +16,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tritune.pipeline import guard, receipt, supervisor
+from tritune.pipeline import receipt, supervisor
 from tritune.pipeline.dag import Stage
-from tritune.pipeline.deaths import death, memory_kills
-from tritune.pipeline.dvc_output import error_in, is_noise
-from tritune.pipeline.less_memory import less_memory
+from tritune.pipeline.deaths import memory_kills
+from tritune.pipeline.dvc_output import is_noise
+from tritune.pipeline.integrity import damaged_outputs
+from tritune.pipeline.last_words import LastWords, last_words, of_dvc
 from tritune.pipeline.passwords import without_passwords
 from tritune.pipeline.process_group import end_group
 from tritune.pipeline.remote_results import FOUND
 
 LINES_OF_TAIL = 20
-KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
-"""Exit codes, as Python and as a shell tell it."""
+NOT_KEPT = "ERROR: failed to transfer"
+"""DVC says so of a file that it could not put into its cache, and then ends as if all were well."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +144,13 @@ class StageRunner:
         if found is None and self._fetch and not force:
             found = self.find_result(stage.name, emit)
         outcome = self._reproduce(stage, force=force, emit=emit)
+        restored = outcome.state == "Restored" or (found == "fetched" and outcome.state == "Cached")
+        if restored and (damaged := damaged_outputs(self._root, stage.name, pipeline=stage.pipeline)):
+            emit(
+                f"DVC's cache gave {', '.join(damaged)} back with other bytes than were kept; what is "
+                "damaged there was removed, and the stage runs anew"
+            )
+            return self._reproduce(stage, force=True, emit=emit)
         if found == "fetched" and outcome.state != "Completed":
             return Outcome(stage.name, "Restored", "outputs came from DVC's remote")
         return outcome
@@ -202,11 +208,14 @@ class StageRunner:
         timed_out = threading.Event()
         timer = self._end_after(process, stage.meta.get("timeout"), timed_out)
         lines: list[str] = []
+        not_kept = ""
         try:
             assert process.stdout is not None
             for line in process.stdout:
                 if text := line.rstrip():
                     lines = [*lines, text][-LINES_OF_TAIL:]
+                    if text.startswith(NOT_KEPT):
+                        not_kept = text.removeprefix("ERROR: ")
                     if not is_noise(text):
                         emit(text)
             code = process.wait()
@@ -214,6 +223,8 @@ class StageRunner:
             self._live.discard(process)
             if timer:
                 timer.cancel()
+        if code == 0 and not_kept:
+            raise _failed(stage, of_dvc(f"DVC could not keep its result: {not_kept}", root=self._root))
         if code == 0:
             return self._outcome(stage.name, lines)
         if timed_out.is_set():
@@ -222,7 +233,9 @@ class StageRunner:
             )
         if self._stopping.is_set():
             raise StageFailed(stage.name, "stopped", stopped=True)
-        raise self._failure(stage, lines, memory_ran_out=memory_kills() != kills_before)
+        account = receipt.read_receipt(self._receipts, stage.name)
+        ran_out = memory_kills() != kills_before
+        raise _failed(stage, last_words(stage, lines, account, root=self._root, memory_ran_out=ran_out))
 
     def stop(self) -> None:
         """End every process that was started, and start no more. Returns when none is left."""
@@ -291,24 +304,6 @@ class StageRunner:
             return Outcome(stage, "Restored", "outputs came from DVC's run-cache")
         return Outcome(stage, "Cached", "dvc.lock is current")
 
-    def _failure(self, node: Stage, lines: list[str], *, memory_ran_out: bool) -> StageFailed:
-        stage = node.name
-        done = receipt.read_receipt(self._receipts, stage)
-        text = "\n".join(lines)
-        if done is not None and done.exit_code is not None:
-            return StageFailed(
-                stage,
-                done.error,
-                users_error=done.exit_code == guard.USERS_ERROR,
-                busy=done.exit_code == guard.BUSY,
-            )
-        if match := re.search(r"exited with (-?\d+)", text):
-            code = int(match[1])
-            own = [line for line in lines if not is_noise(line)]
-            advice = less_memory(node, root=self._root)
-            error = "\n".join([death(code, memory_ran_out=memory_ran_out, advice=advice), *own])
-            # What the system killed for want of memory is the user's to make smaller.
-            users_error = code == 2 or (memory_ran_out and code in KILLED)
-            return StageFailed(stage, error, users_error=users_error, busy=code == supervisor.ORPHANED)
-        busy = "is busy" in text or "Unable to acquire lock" in text
-        return StageFailed(stage, error_in(lines), busy=busy)
+
+def _failed(stage: Stage, why: LastWords) -> StageFailed:
+    return StageFailed(stage.name, why.error, users_error=why.users_error, busy=why.busy)

@@ -8,7 +8,6 @@ paired t test against a shifted mean for any other score; McNemar 1947, exact, f
 import math
 
 import numpy as np
-from scipy import stats
 
 FEWEST_ROWS = 2
 """Below that no test says anything."""
@@ -51,6 +50,9 @@ def worse_p(champion: np.ndarray, challenger: np.ndarray) -> float:
     Raises:
         ValueError: The shapes differ, or a score is neither 0 nor 1.
     """
+    # Here, for a night without a challenger has no use for the seconds that it takes to load.
+    from scipy import stats
+
     _check(champion, challenger)
     if not (_zero_or_one(champion) and _zero_or_one(challenger)):
         raise ValueError("scores must be 0 or 1")
@@ -62,6 +64,8 @@ def worse_p(champion: np.ndarray, challenger: np.ndarray) -> float:
 
 def _tango(gained: int, lost: int, *, rows: int, difference: float) -> float:
     """Return the chance of a score statistic this high where the true difference is `difference`."""
+    from scipy import stats
+
     a = 2 * rows
     b = -gained - lost + (2 * rows - gained + lost) * difference
     c = -lost * difference * (1 - difference)
@@ -74,6 +78,8 @@ def _tango(gained: int, lost: int, *, rows: int, difference: float) -> float:
 
 
 def _shifted_t(shifted: np.ndarray) -> float:
+    from scipy import stats
+
     mean, spread = float(shifted.mean()), float(shifted.std(ddof=1))
     if spread <= 1e-12 * max(1.0, abs(mean)):
         return 0.0 if mean > 0 else 1.0

@@ -27,9 +27,6 @@ from tritune.training.stored_prefix import StoredPrefix
 TOKENS_AT_ONCE = 8192
 """Of a batch in filling, padding counted."""
 
-KEPT_FREE = 2**30
-"""Bytes of the disk that memos leave to checkpoints and all else."""
-
 NAMES_ONLY = ("_name_or_path", "architectures", "id2label", "label2id", "transformers_version", "tritune")
 """Of a config: what a fine-tuned model's has otherwise than its base's, and no layer reads."""
 
@@ -86,6 +83,7 @@ def fill_memo(
     unfinished = path.with_name(f"{path.name}.unfinished")
     kind = np.uint16 if precision == "bf16" else np.float32
     memo = np.lib.format.open_memmap(unfinished, "w+", kind, (len(table.tokens), prefix.width))
+    _take_place(unfinished)
     done, lengths = 0, table.lengths
     with evaluating(model):
         for rows in _batches(lengths):
@@ -123,12 +121,25 @@ def make_room(folder: Path, *, needed: int, budget: int, keep: Collection[Path] 
         path.unlink(missing_ok=True)
 
 
-def spare_bytes(folder: Path) -> int:
-    """Return how much a memo may take of the folder's disk: 0 or more; `KEPT_FREE` is left to others.
+def free_bytes(folder: Path) -> int:
+    """Return how much of the folder's disk is free."""
+    return shutil.disk_usage(folder).free
 
-    A memo is written by way of a map of its file, and a disk that gets full under one kills the process.
+
+def _take_place(path: Path) -> None:
+    """Take a file's place on the disk, where the system can: a disk that fills under a map kills the process.
+
+    Raises:
+        OSError: the disk is full; the file is gone again.
     """
-    return max(0, shutil.disk_usage(folder).free - KEPT_FREE)
+    if not hasattr(os, "posix_fallocate"):
+        return
+    with path.open("r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError:
+            path.unlink()
+            raise
 
 
 def _batches(lengths: np.ndarray) -> Iterator[np.ndarray]:

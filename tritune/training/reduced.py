@@ -6,13 +6,13 @@ time, padding, and drawing numbers one by one where bits do.
 
 import time
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from tritune.errors import InputError
 from tritune.models.modes import evaluating
 from tritune.objectives.objective import Objective
 from tritune.pipeline.locks import held
@@ -26,11 +26,11 @@ from tritune.training.packing import Packing, packed_layers
 from tritune.training.prefix_memo import (
     Precision,
     fill_memo,
+    free_bytes,
     make_room,
     memo_bytes,
     memo_key,
     read_memo,
-    spare_bytes,
 )
 from tritune.training.processes import ALONE, Processes
 from tritune.training.recompute import RecomputedLayers, recompute_layers
@@ -117,21 +117,16 @@ def reduce_training(
             f"{cut.rows_kept:,} of the embedding's {cut.rows:,} rows occur in the data and learn", flush=True
         )
     started = time.monotonic()
-    above = partial(
-        start_above,
+    prefix, tables = start_above(
         model,
         0 if processes.sharded else frozen_depth(model, plan),
         [training, validation],
         objective=objective,
         precision=precision,
+        memo_gib=memo_gib,
         pad_token_id=pad_token_id,
         memos=memos,
     )
-    prefix, tables = above(memo_gib=memo_gib) if processes.first else (None, [])
-    # The disk may have had no place for it: all start from the same, or from nothing.
-    stored = processes.from_first(lambda: prefix is not None)
-    if not processes.first:
-        prefix, tables = above(memo_gib=memo_gib if stored else 0.0)
     seconds = time.monotonic() - started
     packing, (training, validation) = leave_out_padding(
         model, prefix, tables, objective=objective, pad_token_id=pad_token_id
@@ -196,14 +191,15 @@ def start_above(
 ) -> tuple[StoredPrefix | None, list[TokenTable]]:
     """Return the tables with what the lowest layers give for their tokens, and these layers' hooks.
 
-    None and the tables as they are, where there are no such layers, the model can't do it, or there is no
-    place for it.
+    None and the tables as they are, where there are no such layers, the model can't do it, or it would take
+    more than `memo_gib`.
 
     Args:
         depth: layers that give the same each time: frozen, or of a model that does not learn now.
         tables: the first has a row.
 
     Raises:
+        InputError: the disk has too little room.
         OSError: the disk is full or not writable.
     """
     if not depth or not memo_gib:
@@ -231,14 +227,14 @@ def start_above(
         missing = sum(bytes_ for path, bytes_ in zip(paths, sizes, strict=True) if not path.exists())
         if missing:
             make_room(memos, needed=missing, budget=budget, keep=paths)
-        if missing > (free := spare_bytes(memos)):
-            print(
-                f"{layers} hold still, but what they give would take {missing / 2**20:,.0f} MiB more and the "
-                f"disk has {free / 2**20:,.0f} MiB to spare: they run each time",
-                flush=True,
-            )
+        if missing > (free := free_bytes(memos)):
             prefix.remove()
-            return None, tables
+            # Not run each time instead: sums would be rounded otherwise, as the disk has it.
+            raise InputError(
+                f"{layers} hold still, and what they give takes {missing / 2**20:,.0f} MiB of the disk that "
+                f"holds {memos}, which has {free / 2**20:,.0f} MiB free; free some (`tritune prune` shows "
+                "what nothing needs), or set compute.prefix_memo_gib to 0 in params.yaml: they run each time"
+            )
         print(f"{layers} hold still and run once for all trainings; what they give takes {size}", flush=True)
         for table, path in zip(tables, paths, strict=True):
             if (memo := read_memo(path)) is None:

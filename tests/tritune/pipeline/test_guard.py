@@ -11,7 +11,6 @@ import pytest
 from ruamel.yaml import YAML
 from toy_project import Toy, make_toy, toy_environment, wait_until
 
-from tritune.pipeline.guard import _disk_full
 from tritune.pipeline.machine import this_machine
 
 TRAIN = ("-m", "tasks", "train", "--method", "full", "--seed", "13")
@@ -124,13 +123,6 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(prepared):
     assert "error: no space left on the disk that holds" in output
     assert "Traceback" not in output
     assert not (prepared.folder / "checkpoints").exists()
-
-
-def test_a_full_disk_is_seen_through_other_libraries_errors():
-    outer = ValueError("could not serialize")
-    outer.__cause__ = RuntimeError('IoError(Os { code: 28, message: "No space left on device" })')
-    assert "no space left" in str(_disk_full(outer))
-    assert _disk_full(ValueError("else")) is None
 
 
 def test_a_stage_whose_flow_is_gone_does_not_start(prepared):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shutil
 import sys
 import threading
 from pathlib import Path
@@ -38,6 +39,26 @@ def test_completed_then_cached_then_restored(toy, runner):
     (toy.folder / "data/tokens/rows.json").unlink()
     assert runner.bring_up_to_date(prepare).state == "Restored"
     assert runner.bring_up_to_date(prepare, force=True).state == "Completed"
+
+
+@pytest.mark.parametrize("spoil", [lambda held: held[:-1], lambda held: held.replace(b"1", b"2", 1)])
+def test_what_a_damaged_cache_gives_back_is_not_taken_and_the_stage_runs(toy, runner, spoil):
+    prepare, rows = stage(toy, "prepare"), toy.folder / "data/tokens/rows.json"
+    runner.bring_up_to_date(prepare)
+    whole, lock = rows.read_bytes(), (toy.folder / "dvc.lock").read_bytes()
+    damaged = next(path for path in toy.folder.glob(".dvc/cache/files/md5/*/*") if path.read_bytes() == whole)
+    damaged.chmod(0o644)
+    damaged.write_bytes(spoil(whole))
+    damaged.chmod(0o444)  # as a disk does it: DVC trusts what is read-only
+    shutil.rmtree(rows.parent)
+    said: list[str] = []
+    assert runner.bring_up_to_date(prepare, emit=said.append).state == "Completed"
+    assert (
+        "DVC's cache gave data/tokens back with other bytes than were kept; what is damaged there was "
+        "removed, and the stage runs anew"
+    ) in said
+    assert rows.read_bytes() == damaged.read_bytes() == whole
+    assert (toy.folder / "dvc.lock").read_bytes() == lock
 
 
 def test_it_works_without_the_environment_activated(toy, runner, monkeypatch):

@@ -128,7 +128,7 @@ def test_a_training_that_ended_does_not_wait_for_more_than_one_file(tmp_path: Pa
 def test_only_trainings_are_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """What `ingest` lays aside is the user's rows, as large as all data."""
     monkeypatch.setenv(VARIABLE, "carrier-pigeon://loft")
-    ingest = Identity("0123", {}, (), "0123", meta={"provenance": False})
+    ingest = Identity("0123", {}, (), "0123", cache=tmp_path, meta={"provenance": False})
     with guard._kept_for_others(ingest, tmp_path, stage="ingest"):
         pass
     train = replace(ingest, meta={"resource": "training"})

@@ -1,5 +1,6 @@
 """Training from what the frozen layers gave once is training with them, but for rounding."""
 
+import errno
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -9,6 +10,7 @@ import torch
 import transformers
 
 from tests.tritune.training.tiny_sizes import BERT, DEBERTA_V2, DISTILBERT, ELECTRA, GEMMA3, GPT2, LLAMA
+from tritune.errors import InputError
 from tritune.objectives.named import objective_named
 from tritune.training import prefix_memo
 from tritune.training.batches import collate
@@ -252,25 +254,29 @@ def test_a_training_does_not_throw_out_the_memo_that_it_has_just_made(kit, tmp_p
     assert len(made) == 2
 
 
-def test_on_a_disk_with_no_place_to_spare_the_layers_run_each_time(kit, tmp_path, monkeypatch, capsys):
+def test_a_disk_with_too_little_place_is_told_and_decides_no_bits(kit, tmp_path, monkeypatch):
     def disk(free):
         monkeypatch.setattr(prefix_memo.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
 
-    disk(prefix_memo.KEPT_FREE + 2**20 // 2)
+    disk(2**20)
     _, prefix, tables, _ = started_above(kit, tmp_path)
     needed = sum(memo_bytes(table, width=prefix.width, precision="fp32") for table in tables)
     for path in tmp_path.glob("*.npy"):
         path.unlink()
-    capsys.readouterr()
-    disk(prefix_memo.KEPT_FREE + needed - 1)
-    model, prefix, tables, found = started_above(kit, tmp_path)
-    assert (prefix, found) == (None, tables)
+    disk(needed - 1)
+    with pytest.raises(InputError, match=r"takes 0 MiB of the disk that holds .* has 0 MiB free; free some"):
+        started_above(kit, tmp_path)
     assert not list(tmp_path.glob("*.npy*"))
-    assert all("forward" not in module.__dict__ for module in model.modules())
-    assert capsys.readouterr().out == (
-        "the 2 lowest layers hold still, but what they give would take 0 MiB more and the disk has 0 MiB to "
-        "spare: they run each time\n"
-    )
+
+
+def test_a_disk_that_is_full_when_a_memo_is_begun_leaves_none_behind(kit, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(prefix_memo.os, "posix_fallocate", full)
+    with pytest.raises(OSError, match="No space left"):
+        started_above(kit, tmp_path)
+    assert not list(tmp_path.glob("*.npy*"))
 
 
 def test_memos_that_are_there_need_no_place(kit, tmp_path, monkeypatch):
