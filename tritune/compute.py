@@ -10,6 +10,11 @@ import torch
 from tritune.errors import InputError
 from tritune.settings.train import ComputeSettings
 
+KEPT_OPERATIONS = 64
+"""Compiled matrix products that oneDNN keeps, of those that it would keep a thousand of. Each is for one size
+of its operands, and nearly every batch has sizes of its own: kept ones are no use to the next, and hold much
+of the memory of a training. A step of its own needs some forty."""
+
 
 def prepare_torch(settings: ComputeSettings) -> torch.device:
     """Set threads and deterministic algorithms for this process, and return the device to use.
@@ -19,6 +24,9 @@ def prepare_torch(settings: ComputeSettings) -> torch.device:
     """
     # cuBLAS gives the same sums only with a fixed workspace; it reads this when it is first used.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    # Both are read when the first product is computed.
+    for cache in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+        os.environ.setdefault(cache, str(KEPT_OPERATIONS))
     torch.set_num_threads(settings.threads)
     # Can be set once in a process, and only before the first parallel work.
     if torch.get_num_interop_threads() != 1:

@@ -22,6 +22,21 @@ def test_threads_are_set_and_algorithms_are_deterministic():
     assert done.stdout.split() == ["cpu", "2", "1", "True"]
 
 
+@pytest.mark.parametrize(("before", "kept"), [(None, "64"), ("7", "7")])
+def test_few_compiled_products_are_kept_unless_the_user_says_how_many(monkeypatch, before, kept):
+    names = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
+    for name in names:
+        monkeypatch.setenv(name, before) if before else monkeypatch.delenv(name, raising=False)
+    code = (
+        "from tritune.compute import prepare_torch; import os;"
+        "from tritune.settings.train import ComputeSettings;"
+        "prepare_torch(ComputeSettings(device='cpu'));"
+        f"print(*(os.environ[name] for name in {names}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [kept, kept]
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there(monkeypatch):
     monkeypatch.setattr(torch, "set_num_interop_threads", lambda _: None)
