@@ -69,8 +69,8 @@ def markdown(report: Mapping[str, Any]) -> str:
         "turns in changing order; medians of the repeats, and of the ratios within each, with the least and "
         "the greatest. Memory is what is not mapped from files, above the level after the imports. The share "
         "of the peak is what a training needs of the matrix products (padding not counted) by what the "
-        "machine reached in the same precision just before, where everything learns. Our model is the best "
-        "epoch's, Trainer's the last epoch's. Made by `make bench`.",
+        f"machine reached in {conditions['precision']} just before, where everything learns. Our model is "
+        "the best epoch's, Trainer's the last epoch's. Made by `make bench`.",
         "",
         "| case | by | training, s | times ours (min - max) | with set-up, s | tokens/s | of the peak "
         "| memory, MiB | times ours (min - max) | test accuracy | test macro F1 |",
