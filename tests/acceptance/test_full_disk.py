@@ -18,10 +18,6 @@ OUTPUTS = ("data", "base", "baseline", "plans", "checkpoints", "histories", "eva
 OUTPUTS += ("results", "models")
 
 
-# What a run without faults gives is made on the same disk: where there is less than a GiB, what frozen layers
-# give is not stored, and is rounded otherwise.
-
-
 def files(folder: Path) -> dict[str, bytes]:
     found = (path for name in OUTPUTS for path in (folder / name).rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): path.read_bytes() for path in found}
@@ -50,12 +46,6 @@ def test_in_each_stage(first_run, tmp_path: Path):
             done = clone.run(sys.executable, "-m", "dvc", "repro", "-s", name)
             assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
         assert differing(undisturbed, files(clone.folder)) == []
-        disk.fill(leave=150_000)
-        full = clone.tritune("run")
-        assert full.returncode == 2, full.stdout + full.stderr
-        assert full.stderr.startswith("error: no space left on the disk that holds ")
-        assert clone.run("git", "tag").stdout == ""
-        disk.empty()
         assert clone.tritune("run").returncode == 0
         assert clone.run("git", "tag").stdout.split() == ran.run("git", "tag").stdout.split()
 
