@@ -73,7 +73,7 @@ def attention(
             alpha=width**-0.5 if scaling is None else scaling,
         )
         if (bias := _bias(mask, places, precision, causal=causal)) is not None:
-            scores = (scores.view(rows, heads, places, places) + bias).view_as(scores)
+            scores.view(rows, heads, places, places).add_(bias)
         weights = torch.softmax(scores, -1)
         found = torch.bmm(dropped(weights, dropout) if dropout else weights, value)
     return found.view(rows, heads, places, -1).transpose(1, 2).contiguous()
