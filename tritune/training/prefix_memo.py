@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import platform
-import shutil
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Literal
@@ -119,11 +118,6 @@ def make_room(folder: Path, *, needed: int, budget: int, keep: Collection[Path] 
             return
         held -= path.stat().st_size
         path.unlink(missing_ok=True)
-
-
-def free_bytes(folder: Path) -> int:
-    """Return how much of the folder's disk is free."""
-    return shutil.disk_usage(folder).free
 
 
 def _take_place(path: Path) -> None:

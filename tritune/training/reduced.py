@@ -4,6 +4,7 @@ That is the rows of an embedding that nothing looks up, running again what is fr
 time, padding, and drawing numbers one by one where bits do.
 """
 
+import shutil
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,7 +27,6 @@ from tritune.training.packing import Packing, packed_layers
 from tritune.training.prefix_memo import (
     Precision,
     fill_memo,
-    free_bytes,
     make_room,
     memo_bytes,
     memo_key,
@@ -227,7 +227,7 @@ def start_above(
         missing = sum(bytes_ for path, bytes_ in zip(paths, sizes, strict=True) if not path.exists())
         if missing:
             make_room(memos, needed=missing, budget=budget, keep=paths)
-        if missing > (free := free_bytes(memos)):
+        if missing > (free := shutil.disk_usage(memos).free):
             prefix.remove()
             # Not run each time instead: sums would be rounded otherwise, as the disk has it.
             raise InputError(

@@ -12,7 +12,7 @@ import transformers
 from tests.tritune.training.tiny_sizes import BERT, DEBERTA_V2, DISTILBERT, ELECTRA, GEMMA3, GPT2, LLAMA
 from tritune.errors import InputError
 from tritune.objectives.named import objective_named
-from tritune.training import prefix_memo
+from tritune.training import prefix_memo, reduced
 from tritune.training.batches import collate
 from tritune.training.prefix_memo import fill_memo, make_room, memo_bytes, memo_key, read_memo
 from tritune.training.reduced import start_above
@@ -256,7 +256,7 @@ def test_a_training_does_not_throw_out_the_memo_that_it_has_just_made(kit, tmp_p
 
 def test_a_disk_with_too_little_place_is_told_and_decides_no_bits(kit, tmp_path, monkeypatch):
     def disk(free):
-        monkeypatch.setattr(prefix_memo.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+        monkeypatch.setattr(reduced.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
 
     disk(2**20)
     _, prefix, tables, _ = started_above(kit, tmp_path)
@@ -281,7 +281,7 @@ def test_a_disk_that_is_full_when_a_memo_is_begun_leaves_none_behind(kit, tmp_pa
 
 def test_memos_that_are_there_need_no_place(kit, tmp_path, monkeypatch):
     started_above(kit, tmp_path)
-    monkeypatch.setattr(prefix_memo.shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    monkeypatch.setattr(reduced.shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
     assert started_above(kit, tmp_path)[1] is not None
 
 
