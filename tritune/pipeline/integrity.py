@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tritune.pipeline.dag import stages_of
 from tritune.pipeline.opening import open_repository
@@ -44,20 +45,13 @@ def damaged_outputs(root: Path, stage: str, *, pipeline: str = "dvc.yaml") -> li
     DVC takes what it restored for what was kept: it trusts objects that are read-only, and notes the hash of
     a copy without reading it.
     """
-    from dvc_data.hashfile.tree import Tree
-
     found = []
     with open_repository(root) as repo, repo.lock:
         cache = repo.cache.local
         (loaded,) = (one for one in stages_of(repo, pipeline) if one.name == stage)
         for out in loaded.outs:
-            place = Path(out.fs_path)
-            if out.hash_info.isdir:
-                listing = Tree.load(cache, out.hash_info)
-                files = {place.joinpath(*key): file.value for key, _, file in listing}
-            else:
-                files = {place: out.hash_info.value}
-            for path, oid in files.items():
+            for key, oid in _members(cache, out):
+                path = Path(out.fs_path, *key)
                 if path.is_file() and CachedObject(path, path.stat().st_size, oid).sound:
                     continue
                 found.append(out.def_path)
@@ -69,8 +63,6 @@ def damaged_outputs(root: Path, stage: str, *, pipeline: str = "dvc.yaml") -> li
 
 def users_of(root: Path, oid: str) -> list[str]:
     """Return the paths of the work tree's outputs that need an object; none: only another commit may."""
-    from dvc_data.hashfile.tree import Tree
-
     found = []
     with open_repository(root) as repo, repo.lock:
         for out in repo.index.outs:
@@ -79,9 +71,18 @@ def users_of(root: Path, oid: str) -> list[str]:
             if out.hash_info.value == oid:
                 found.append(out.def_path)
             elif out.hash_info.isdir and repo.cache.local.exists(out.hash_info.value):
-                listing = Tree.load(repo.cache.local, out.hash_info)
-                found += ["/".join((out.def_path, *key)) for key, _, file in listing if file.value == oid]
+                members = _members(repo.cache.local, out)
+                found += ["/".join((out.def_path, *key)) for key, value in members if value == oid]
     return found
+
+
+def _members(cache: Any, out: Any) -> list[tuple[tuple[str, ...], str]]:
+    """Return of each file of an output its place in it, none for an output that is a file, and its hash."""
+    from dvc_data.hashfile.tree import Tree
+
+    if not out.hash_info.isdir:
+        return [((), out.hash_info.value)]
+    return [(key, file.value) for key, _, file in Tree.load(cache, out.hash_info)]
 
 
 def versions_not_here(root: Path) -> Iterator[str]:
