@@ -1,7 +1,6 @@
 """The most memory that a process had of its own, above what it had when the watch began."""
 
 import threading
-from pathlib import Path
 
 import psutil
 
@@ -31,9 +30,5 @@ class AnonymousMemory:
 
 def _anonymous_bytes() -> int:
     """Return the anonymous pages in memory; all pages where the system does not tell them apart."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        for line in status.read_text("ascii", errors="replace").splitlines():
-            if line.startswith("RssAnon:"):
-                return int(line.split()[1]) * 1024
-    return int(psutil.Process().memory_info().rss)
+    memory = psutil.Process().memory_info()
+    return int(memory.rss - getattr(memory, "shared", 0))

@@ -6,14 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.topics import rows_of_all_languages
-from tritune.address import package_path
 from tritune.data.files import split_files
 from tritune.data.read import read_rows
 from tritune.data.rows import RawFile, text_key
 from tritune.errors import InputError
 from tritune.settings.data import DataSettings
-
-CORPUS = "package:chatterbot_corpus/data"
 
 TEST_SHARE = 4
 """Of the corpus, which has no test file, one row in so many is a test row."""
@@ -47,9 +44,7 @@ def rows_of_folder(folder: Path, *, text: str, label: str) -> tuple[list[Labelle
 
 def rows_of_corpus() -> tuple[list[Labelled], list[Labelled]]:
     """Return training and test rows of the demo's corpus in many languages (topics.py), no text twice."""
-    rows = [
-        (row["text"], row["label"]) for row in rows_of_all_languages(package_path(CORPUS, key="benchmark"))
-    ]
+    rows = [(row["text"], row["label"]) for row in rows_of_all_languages()]
     random.Random(TEST_SHARE).shuffle(rows)
     cut = len(rows) // TEST_SHARE
     return _distinct(rows[cut:], rows[:cut])

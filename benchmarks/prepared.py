@@ -3,7 +3,7 @@
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +18,24 @@ CORPUS_SETTINGS = {"min_rows_per_class": 60, "rare_classes": "drop"}
 """As in the demo: a topic with a handful of utterances is no class to learn."""
 
 
-def labelled_file(source: str, *, text: str, label: str) -> dict[str, Any]:
-    """Return the section `data` of labelled texts of one's own.
+def labelled_texts(
+    folder: Path, source: str | None, *, text: str, label: str, otherwise: Iterable[Mapping[str, str]]
+) -> dict[str, Any]:
+    """Return the section `data` of one's own labelled texts, or of those of the demo's corpus.
 
     Args:
-        source: file or folder, seen from the project.
-        text: column that holds the text.
-        label: column that holds the label.
+        folder: for a file of the corpus' texts.
+        source: of one's own: file or folder, seen from the project; None: there is none.
+        text: its column that holds the text.
+        label: its column that holds the label.
+        otherwise: {"text": ..., "label": ...} of the corpus, taken where there is no source.
     """
-    path = str((ROOT / source).resolve())
-    return {"source": path, "text": text, "label": label, "rare_classes": "drop"}
-
-
-def written_rows(path: Path, rows: Any) -> dict[str, Any]:
-    """Write rows of {"text": ..., "label": ...} of the demo's corpus, and return their section `data`."""
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-    return {**CORPUS_SETTINGS, "source": str(path)}
+    if source:
+        path = str((ROOT / source).resolve())
+        return {"source": path, "text": text, "label": label, "rare_classes": "drop"}
+    corpus = folder / "topics.jsonl"
+    corpus.write_text("".join(json.dumps(row) + "\n" for row in otherwise), "utf-8")
+    return {**CORPUS_SETTINGS, "source": str(corpus)}
 
 
 def prepare_classification(

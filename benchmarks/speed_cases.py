@@ -3,7 +3,6 @@
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from benchmarks.topics import rows_of_all_languages
@@ -48,13 +47,9 @@ CASES = {
 """By the name that `--cases` takes."""
 
 
-def texts_of(case: Case, corpus: Path) -> Iterator[dict[str, str]]:
-    """Yield {"text": ..., "label": topic}: utterances, or several of one topic laid end to end.
-
-    Args:
-        corpus: The folder `data` of the package chatterbot_corpus.
-    """
-    rows = list(rows_of_all_languages(corpus))
+def texts_of(case: Case) -> Iterator[dict[str, str]]:
+    """Yield {"text": ..., "label": topic}: utterances, or several of one topic laid end to end."""
+    rows = list(rows_of_all_languages())
     if case.texts == "short":
         yield from rows
         return

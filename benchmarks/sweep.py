@@ -21,9 +21,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from benchmarks.prepared import ROOT, labelled_file, prepare_classification, written_rows
+from benchmarks.prepared import ROOT, labelled_texts, prepare_classification
 from benchmarks.topics import rows_of_all_languages
-from tritune.address import package_path
 
 METHODS = ("full", "partial", "adaptive")
 OCTAVES = tuple(step / 2 for step in range(-4, 5))
@@ -68,11 +67,9 @@ def arguments() -> argparse.Namespace:
 def prepare(folder: Path, options: argparse.Namespace) -> dict[str, int]:
     """Make what the trainings start from in a folder of its own; return the rows of each split."""
     params = YAML(typ="safe").load((ROOT / "params.yaml").read_text("utf-8"))
-    if options.data:
-        data = labelled_file(options.data, text=options.text, label=options.label)
-    else:
-        corpus = package_path("package:chatterbot_corpus/data", key="benchmark")
-        data = written_rows(folder / "topics.jsonl", rows_of_all_languages(corpus))
+    data = labelled_texts(
+        folder, options.data, text=options.text, label=options.label, otherwise=rows_of_all_languages()
+    )
     return prepare_classification(
         folder,
         data,

@@ -1,8 +1,8 @@
 """The demo's task in more languages, so that there are rows enough for a benchmark's sample."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
+from tritune.address import package_path
 from tritune.data.chatterbot import topic_rows
 from tritune.data.files import conversation_files
 
@@ -21,11 +21,8 @@ LANGUAGES = (
 as the English ones: the same topic is the same label."""
 
 
-def rows_of_all_languages(corpus: Path) -> Iterator[dict[str, str]]:
-    """Yield {"text": utterance, "label": topic} of every language above.
-
-    Args:
-        corpus: The folder `data` of the package chatterbot_corpus.
-    """
+def rows_of_all_languages() -> Iterator[dict[str, str]]:
+    """Yield {"text": utterance, "label": topic} of every language above."""
+    corpus = package_path("package:chatterbot_corpus/data", key="benchmark")
     for language in LANGUAGES:
         yield from topic_rows(conversation_files(corpus / language))

@@ -28,14 +28,11 @@ import torch
 from benchmarks.kept_trainings import keep_trainings, kept_trainings
 from benchmarks.matrix_rate import matrix_rate
 from benchmarks.performance_page import NAMES, markdown, method_summary
-from benchmarks.prepared import ROOT, labelled_file, prepare_classification, written_rows
+from benchmarks.prepared import ROOT, labelled_texts, prepare_classification
 from benchmarks.speed_cases import CASES, Case, texts_of
 from benchmarks.topics import LANGUAGES
-from tritune.address import package_path
 from tritune.compute import chosen_precision, cpu_name
 from tritune.settings.train import ComputeSettings
-
-CORPUS = "package:chatterbot_corpus/data"
 
 
 def main() -> None:
@@ -129,11 +126,9 @@ def line(run: Mapping[str, Any], *, repeats: int) -> str:
 
 def prepare_work(folder: Path, case: Case, options: argparse.Namespace) -> dict[str, int]:
     """Make what the case starts from in a folder of its own; return the rows of each split."""
-    if options.data:
-        data = labelled_file(options.data, text=options.text, label=options.label)
-    else:
-        texts = texts_of(case, package_path(CORPUS, key="benchmark"))
-        data = written_rows(folder / "topics.jsonl", texts)
+    data = labelled_texts(
+        folder, options.data, text=options.text, label=options.label, otherwise=texts_of(case)
+    )
     return prepare_classification(
         folder,
         data,
@@ -153,7 +148,8 @@ def train_once(folder: Path, name: str, case: Case, conditions: Mapping[str, Any
     """
     work = {key: conditions["work"][key] for key in ("batch_size", "threads", "seed")}
     work.update(epochs=case.epochs, precision=conditions["precision"])
-    rate = matrix_rate(precision=conditions["precision"], threads=work["threads"])
+    whole = case.method["kind"] != "partial"
+    rate = matrix_rate(precision=conditions["precision"], threads=work["threads"]) if whole else None
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.one_training", name, str(folder), json.dumps(work)],
         cwd=ROOT,
@@ -170,8 +166,7 @@ def train_once(folder: Path, name: str, case: Case, conditions: Mapping[str, Any
         raise SystemExit(f"the training by {NAMES[name]} failed:\n{done.stderr[-3000:]}")
     result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     operations = result.pop("operations")
-    whole = case.method["kind"] != "partial"
-    result["peak_share"] = operations / result["seconds"] / rate if whole else None
+    result["peak_share"] = operations / result["seconds"] / rate if rate else None
     result["tokens_per_second"] = result.pop("tokens") / result["seconds"]
     return result
 

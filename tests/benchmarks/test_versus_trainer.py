@@ -17,7 +17,6 @@ from benchmarks.performance_page import markdown
 from benchmarks.prepared import sample_rows
 from benchmarks.speed_cases import CASES, texts_of
 from benchmarks.versus_trainer import arguments, conditions_of, prepare_work, report
-from tritune.address import package_path
 
 ROOT = Path(__file__).parents[2]
 
@@ -88,12 +87,11 @@ def test_a_case_trains_on_as_many_rows_as_it_says(tmp_path, options, monkeypatch
 
 
 def test_long_texts_are_many_times_as_long_and_of_the_same_topics():
-    corpus = package_path("package:chatterbot_corpus/data", key="benchmark")
-    short, long = (list(texts_of(CASES[name], corpus)) for name in ("full", "full_long"))
+    short, long = (list(texts_of(CASES[name])) for name in ("full", "full_long"))
     words = [np.mean([len(row["text"].split()) for row in rows]) for rows in (short, long)]
     assert words[1] > 8 * words[0]
     assert {row["label"] for row in long} <= {row["label"] for row in short}
-    assert long == list(texts_of(CASES["full_long"], corpus))
+    assert long == list(texts_of(CASES["full_long"]))
 
 
 def test_a_sample_keeps_every_class_and_the_order_of_rows(tmp_path):
