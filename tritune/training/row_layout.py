@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-PAIRS_PER_GROUP = 1000
+PAIRS_PER_GROUP = 4000
 """Pairs of places whose attention costs about as much as one more group does."""
 
 
