@@ -6,28 +6,36 @@ import numpy as np
 import torch
 
 SIZES = (512, 1024, 2048)
+SIZES_ON_A_GPU = (4096, 8192)
+PRODUCTS_ON_A_GPU = 20
+"""Ordered at once, so that the order costs nothing."""
+
 SECONDS_A_SIZE = 1.5
 
 
-def matrix_rate(*, precision: str, threads: int) -> float:
+def matrix_rate(device: torch.device, *, precision: str, threads: int) -> float:
     """Return the highest rate of square matrix products that was reached, in operations per second.
 
     Args:
         precision: fp32 or bf16.
-        threads: of the processor.
+        threads: of the processor; a GPU's rate does not hang on them.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
-    best = 0.0
+    best, on_gpu = 0.0, device.type == "cuda"
+    products = PRODUCTS_ON_A_GPU if on_gpu else 1
     try:
-        for size in SIZES:
+        for size in SIZES_ON_A_GPU if on_gpu else SIZES:
             kind = torch.bfloat16 if precision == "bf16" else torch.float32
-            left, right = (torch.randn(size, size).to(kind) for _ in range(2))
+            left, right = (torch.randn(size, size, dtype=kind, device=device) for _ in range(2))
             left @ right
             ends = time.monotonic() + SECONDS_A_SIZE
             while (started := time.monotonic()) < ends:
-                left @ right
-                best = max(best, 2 * size**3 / (time.monotonic() - started))
+                for _ in range(products):
+                    left @ right
+                if on_gpu:  # the products were only ordered
+                    torch.cuda.synchronize()
+                best = max(best, products * 2 * size**3 / (time.monotonic() - started))
     finally:
         torch.set_num_threads(before)
     return best

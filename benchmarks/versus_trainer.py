@@ -6,9 +6,9 @@ For each case (benchmarks/speed_cases.py) all start from the same base model wit
 same tokens, with the same frozen part, epochs, batch size, threads, peak learning rates, schedule, weight
 decay, clipping and seed, and evaluate on the validation split after each epoch. Everything else of Trainer is
 at its defaults, saving and reporting off; once more at its best: batches of rows of similar length, and bf16
-where the hardware has it (its fused AdamW is its default). The rows are the demo's, in more languages, or
-your own by --data. Each training has a process of its own; they take turns, and who goes first changes.
-What a case's repeat gave is kept: the same command goes on after the last one.
+where the hardware has it (its fused AdamW is its default); on a GPU compiled by torch, too. The rows are the
+demo's, in more languages, or your own by --data. Each training has a process of its own; they take turns, and
+who goes first changes. What a case's repeat gave is kept: the same command goes on after the last one.
 """
 
 import argparse
@@ -29,9 +29,9 @@ from benchmarks.kept_trainings import keep_trainings, kept_trainings
 from benchmarks.matrix_rate import matrix_rate
 from benchmarks.performance_page import NAMES, markdown, method_summary
 from benchmarks.prepared import ROOT, labelled_texts, prepare_classification
-from benchmarks.speed_cases import CASES, Case, texts_of
+from benchmarks.speed_cases import CASES, LONGEST, Case, texts_of
 from benchmarks.topics import LANGUAGES
-from tritune.compute import chosen_precision, cpu_name
+from tritune.compute import chosen_precision, cpu_name, prepare_torch
 from tritune.settings.train import ComputeSettings
 
 
@@ -89,16 +89,16 @@ def arguments() -> argparse.Namespace:
 
 
 def conditions_of(options: argparse.Namespace) -> dict[str, Any]:
-    """Return what all trainings have in common; the rate of matrix products is measured here."""
-    compute = ComputeSettings(threads=options.threads, device="cpu")
-    precision = chosen_precision(compute, torch.device("cpu"))
+    """Return what all trainings have in common."""
+    compute = ComputeSettings(threads=options.threads)
+    device = prepare_torch(compute)
     corpus = f"chatterbot-corpus {version('chatterbot-corpus')}, topics in {len(LANGUAGES)} languages"
     return {
         "cases": {name: asdict(case) for name, case in CASES.items()},
         "work": {key: getattr(options, key) for key in ("rows", "batch_size", "threads", "seed", "model")},
         "data": Path(options.data).name if options.data else corpus,
-        "precision": precision,
-        "machine": cpu_name(),
+        "precision": chosen_precision(compute, device),
+        "machine": torch.cuda.get_device_name() if device.type == "cuda" else cpu_name(),
         "versions": {name: version(name) for name in ("torch", "transformers", "accelerate")},
     }
 
@@ -135,7 +135,7 @@ def prepare_work(folder: Path, case: Case, options: argparse.Namespace) -> dict[
         {"method": case.method},
         model=options.model or case.model,
         rows=options.rows or case.rows,
-        max_length=64 if case.texts == "short" else 256,
+        max_length=LONGEST[case.texts],
         seed=options.seed,
     )
 
@@ -149,7 +149,10 @@ def train_once(folder: Path, name: str, case: Case, conditions: Mapping[str, Any
     work = {key: conditions["work"][key] for key in ("batch_size", "threads", "seed")}
     work.update(epochs=case.epochs, precision=conditions["precision"])
     whole = case.method["kind"] != "partial"
-    rate = matrix_rate(precision=conditions["precision"], threads=work["threads"]) if whole else None
+    rate = None
+    if whole:
+        device = prepare_torch(ComputeSettings(threads=work["threads"]))
+        rate = matrix_rate(device, precision=conditions["precision"], threads=work["threads"])
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.one_training", name, str(folder), json.dumps(work)],
         cwd=ROOT,
