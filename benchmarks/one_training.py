@@ -136,20 +136,51 @@ def moments_of_ours(
 def train_with_trainer(
     model: Any, plan: TuningPlan, folder: Path, work: dict[str, Any], *, at_its_best: bool
 ) -> float:
-    """Train with Trainer and dynamic padding; return the seconds of `trainer.train()`.
+    """Train with Trainer and dynamic padding; return the seconds of `trainer.train()`."""
+    from datasets import Dataset
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder / "base", local_files_only=True)
+    training, validation = (as_dataset(Dataset, table) for table in splits(folder))
+    trainer = trainer_of(
+        model,
+        plan,
+        training,
+        validation,
+        tokenizer=tokenizer,
+        output=str(folder / "trainer"),
+        work=work,
+        at_its_best=at_its_best,
+    )
+    started = time.monotonic()
+    trainer.train()
+    return time.monotonic() - started
+
+
+def trainer_of(
+    model: Any,
+    plan: TuningPlan,
+    training: Any,
+    validation: Any,
+    *,
+    tokenizer: Any,
+    output: str,
+    work: dict[str, Any],
+    at_its_best: bool,
+) -> Any:
+    """Return a Trainer for what the plan says: its frozen part, its peak rates.
 
     Args:
+        training: dataset of `input_ids` and `labels`; `validation` likewise.
+        output: folder for Trainer's files.
         at_its_best: with batches of rows of similar length, and in the precision that is fastest here, which
             Trainer does not choose unless it is told to.
     """
-    from datasets import Dataset
-    from transformers import AutoTokenizer, DataCollatorWithPadding, Trainer, TrainingArguments
+    from transformers import DataCollatorWithPadding, Trainer, TrainingArguments
 
-    tokenizer = AutoTokenizer.from_pretrained(folder / "base", local_files_only=True)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     model.config.pad_token_id = tokenizer.pad_token_id
-    training, validation = (as_dataset(Dataset, table) for table in splits(folder))
     rates = {group.lr for group in plan.groups if group.lr is not None}
     learning = {name for group in plan.groups if group.lr is not None for name in group.tensors}
     for name, parameter in model.named_parameters():
@@ -157,7 +188,7 @@ def train_with_trainer(
     # Trainer's own optimizer has one rate for all.
     optimizer = plan_optimizer(model, plan, weight_decay=0.01) if len(rates) > 1 else None
     settings = TrainingArguments(
-        output_dir=str(folder / "trainer"),
+        output_dir=output,
         num_train_epochs=work["epochs"],
         per_device_train_batch_size=work["batch_size"],
         per_device_eval_batch_size=work["batch_size"],
@@ -176,7 +207,7 @@ def train_with_trainer(
         report_to="none",
         disable_tqdm=True,
     )
-    trainer = Trainer(
+    return Trainer(
         model=model,
         args=settings,
         train_dataset=training,
@@ -185,9 +216,6 @@ def train_with_trainer(
         data_collator=DataCollatorWithPadding(tokenizer),
         compute_metrics=lambda answer: classification_metrics(answer.label_ids, softmax(answer.predictions)),
     )
-    started = time.monotonic()
-    trainer.train()
-    return time.monotonic() - started
 
 
 def splits(folder: Path) -> tuple[TokenTable, TokenTable]:
