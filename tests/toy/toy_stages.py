@@ -53,6 +53,8 @@ def happen(event: str | None) -> None:
         raise ZeroDivisionError("a bug in the body")
     if event == "full disk":
         raise OSError(28, "No space left on device")
+    if event == "no memory":
+        raise MemoryError
     if event == "out of memory":
         os.kill(os.getpid(), 9)
     if event == "hang":

@@ -21,12 +21,14 @@ from tritune.peak_memory import peak_memory_bytes
 from tritune.pipeline.context import StageContext
 from tritune.pipeline.disk import check_room, full_disk, no_space, size_of
 from tritune.pipeline.identity import Identity, identity_of
+from tritune.pipeline.less_memory import less_memory
 from tritune.pipeline.locks import Busy, held, one_of, training_slots
 from tritune.pipeline.machine import MEASUREMENTS, this_machine
 from tritune.pipeline.outputs import check_writable, move_into_place, write_provenance
 from tritune.pipeline.receipt import Receipt
 from tritune.pipeline.shared_scratch import shared
 from tritune.pipeline.supervisor import end_with_supervisor
+from tritune.training.memory import is_out_of_memory
 from tritune.versions import FILE as VERSIONS_FILE
 from tritune.versions import check_versions
 
@@ -94,7 +96,13 @@ def _run_alone(
 
     with _slot(identity), _kept_for_others(identity, scratch, stage=stage):
         begun = time.monotonic()
-        load_body()(context)
+        try:
+            load_body()(context)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            advice = less_memory(stage, identity.meta, root=root)
+            raise InputError(f"{stage} ran out of memory; {advice}") from error
         seconds = time.monotonic() - begun
 
     after = identity_of(stage, root=root, pipeline=pipeline)

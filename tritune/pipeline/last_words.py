@@ -51,7 +51,7 @@ def last_words(
         if code == guard.USERS_ERROR and own and own[-1].startswith("error: "):
             # On a full disk there is no room for a receipt.
             return LastWords(own[-1].removeprefix("error: "), users_error=True)
-        advice = less_memory(node, root=root)
+        advice = less_memory(node.name, node.meta, root=root)
         error = "\n".join([death(code, memory_ran_out=memory_ran_out, advice=advice), *own])
         # What the system killed for want of memory is the user's to make smaller.
         users_error = code == guard.USERS_ERROR or (memory_ran_out and code in KILLED)

@@ -125,6 +125,14 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(prepared):
     assert not (prepared.folder / "checkpoints").exists()
 
 
+def test_too_little_memory_is_a_sentence_with_what_helps(prepared):
+    code, output = stage(prepared, TOY_EVENTS=at_train("no memory"))
+    assert code == 2
+    assert "error: train@full-13 ran out of memory; set compute.recompute_activations: true" in output
+    assert "Traceback" not in output
+    assert not (prepared.folder / "checkpoints").exists()
+
+
 def test_a_stage_whose_flow_is_gone_does_not_start(prepared):
     code, _ = stage(prepared, TRITUNE_SUPERVISOR="999999:1.0")
     assert code == 77
