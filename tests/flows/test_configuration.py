@@ -1,9 +1,12 @@
 import subprocess
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
+from ruamel.yaml import YAML
 
 from flows.configuration import use
+from tests.stage_bodies import run_stages
 from tritune.errors import InputError
 from tritune.settings.project import read_project
 
@@ -71,6 +74,14 @@ def test_a_configuration_with_problems_is_refused_before_anything_is_written(pro
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_shipped_configuration_is_valid(path):
     assert read_project(path).methods
+
+
+@pytest.mark.parametrize("name", ["sun2019_decay", "ulmfit_table7", "demo_dialogue"])
+def test_the_data_of_a_configuration_from_a_package_are_taken_in(tmp_path, tiny_base, name):
+    content = YAML(typ="safe").load(ROOT / f"configs/{name}.yaml")
+    content["model"]["source"] = str(tiny_base)
+    run_stages(tmp_path, ["fetch", "ingest"], content, method=content["methods"][0])
+    assert pq.read_metadata(tmp_path / "data/ingested/train.parquet").num_rows > 100
 
 
 def test_the_papers_tables_are_written_in_the_kinds_there_are():
