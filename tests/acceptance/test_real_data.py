@@ -76,14 +76,14 @@ def learnt_from_a_cut(tmp_path, written_models):
 
 
 def test_entities_of_wnut17(learnt_from_a_cut):
-    rows = {"train": 240, "validation": 60, "test": 100}
-    test, history = learnt_from_a_cut("wnut17", rows=rows, epochs=3, batch_size=8)
+    rows = {"train": 400, "validation": 60, "test": 100}
+    test, history = learnt_from_a_cut("wnut17", rows=rows, epochs=4, batch_size=8)
     assert history[-1]["train_loss"] < 0.5 * history[0]["train_loss"]
     assert test["entity_f1"] > 0.1  # a head that has not learnt finds next to nothing
 
 
 def test_questions_of_squadshifts(learnt_from_a_cut):
-    rows = {"train": 80, "validation": 16, "test": 16}
+    rows = {"train": 48, "validation": 16, "test": 16}
     test, history = learnt_from_a_cut("squadshifts", rows=rows, epochs=2)
     assert history[-1]["train_loss"] < history[0]["train_loss"]
     assert history[-1]["validation_loss"] < history[0]["validation_loss"]

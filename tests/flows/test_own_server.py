@@ -10,6 +10,7 @@ from toy_project import STAGES, make_toy, states, toy_environment, wait_until
 from flows.own_server import SERVER
 
 
+@pytest.mark.slow
 def test_a_killed_server_is_started_again_and_the_run_ends_as_if_nothing_happened(tmp_path):
     toy = make_toy(tmp_path / "toy project", toy_environment(tmp_path))
     toy.change("train", batch_size=100)
