@@ -277,6 +277,7 @@ def test_the_stage_refuses_such_a_plan_and_leaves_no_output(spoilt):
     assert not (spoilt.folder / "plans").exists() or not list((spoilt.folder / "plans").iterdir())
 
 
+@pytest.mark.slow
 def test_the_flow_repeats_the_stage_s_own_sentence_about_the_file_as_it_is_now(spoilt):
     """The only test here that starts Prefect. DVC's cache holds another state of the same file."""
     fetched = spoilt.run(sys.executable, "-m", "dvc", "repro", "fetch")
