@@ -36,15 +36,7 @@ def main() -> None:
         import datasets  # noqa: F401 - imports are no memory of the training's
         from transformers import Trainer  # noqa: F401
     memory = AnonymousMemory()
-    info = read_tokens_info(folder / "data/tokens")
-    plan = TuningPlan.from_json((folder / "plans/method/plan.json").read_text(encoding="utf-8"))
-    model, _ = load_model(
-        folder / "base",
-        objective="single_label",
-        labels=info.labels,
-        seed=work["seed"],
-        adapters=plan.adapters,
-    )
+    model, plan, info = start_of(folder, seed=work["seed"])
     training = read_tokens(folder / "data/tokens/train.arrow")
     operations = needed_operations(model, training.lengths) * work["epochs"]
     if name == "tritune":
@@ -70,6 +62,16 @@ def main() -> None:
         "macro_f1": scores["macro_f1"],
     }
     print(json.dumps(result))
+
+
+def start_of(folder: Path, *, seed: int) -> tuple[Any, TuningPlan, TokensInfo]:
+    """Return the model with its new head, the plan and what the tokens are, of a folder that was prepared."""
+    info = read_tokens_info(folder / "data/tokens")
+    plan = TuningPlan.from_json((folder / "plans/method/plan.json").read_text(encoding="utf-8"))
+    model, _ = load_model(
+        folder / "base", objective="single_label", labels=info.labels, seed=seed, adapters=plan.adapters
+    )
+    return model, plan, info
 
 
 def train_with_ours(

@@ -24,14 +24,11 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.matrix_rate import matrix_rate, needed_operations
-from benchmarks.one_training import moments_of_ours, splits
+from benchmarks.one_training import moments_of_ours, splits, start_of
 from benchmarks.prepared import ROOT, labelled_texts, prepare_classification
 from benchmarks.speed_cases import CASES, LONGEST, Case, texts_of
 from tritune.compute import chosen_precision, cpu_name, prepare_torch
-from tritune.models.load import load_model
-from tritune.plan.tuning_plan import TuningPlan
 from tritune.settings.train import ComputeSettings
-from tritune.tokens import read_tokens_info
 
 WARM_UP = 5
 """Steps before the first that counts."""
@@ -112,11 +109,7 @@ def profiled(folder: Path, case: Case, *, precision: str, steps: int, threads: i
         )
     finally:
         os.chdir(before)
-    info = read_tokens_info(folder / "data/tokens")
-    plan = TuningPlan.from_json((folder / "plans/method/plan.json").read_text("utf-8"))
-    model, _ = load_model(
-        folder / "base", objective="single_label", labels=info.labels, seed=SEED, adapters=plan.adapters
-    )
+    model, plan, info = start_of(folder, seed=SEED)
     model.to(prepare_torch(ComputeSettings(threads=threads, device="cpu")))
     tables = splits(folder)
     whole = case.method["kind"] != "partial"

@@ -28,9 +28,9 @@ import torch
 from benchmarks.fresh_clone import Clone, make_clone
 from benchmarks.kept_trainings import keep_trainings, kept_trainings
 from benchmarks.performance_page import NAMES
-from benchmarks.prepared import ROOT
+from benchmarks.prepared import ROOT, labelled_texts
 from benchmarks.topics import rows_of_all_languages
-from tritune.compute import chosen_precision, cpu_name
+from tritune.compute import chosen_precision, cpu_name, prepare_torch
 from tritune.settings.train import ComputeSettings
 
 METHODS, SEEDS = ("full", "partial", "adaptive"), (13, 14, 15)
@@ -48,12 +48,13 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3, help="of each (default: %(default)s)")
     parser.add_argument("--rows", type=int, default=ROWS, help="texts in all (default: %(default)s)")
     options = parser.parse_args()
-    cores = len(os.sched_getaffinity(0))
+    compute = ComputeSettings(threads=len(os.sched_getaffinity(0)))
+    device = prepare_torch(compute)
     conditions = {
-        "machine": cpu_name(),
-        "precision": chosen_precision(ComputeSettings(device="cpu"), torch.device("cpu")),
+        "machine": torch.cuda.get_device_name() if device.type == "cuda" else cpu_name(),
+        "precision": chosen_precision(compute, device),
         "rows": options.rows,
-        "cores": cores,
+        "cores": compute.threads,
         "versions": {name: version(name) for name in ("torch", "transformers", "prefect", "dvc")},
     }
     target = RESULT.with_suffix(".json")
@@ -90,10 +91,10 @@ def cloned(folder: Path, *, rows: int) -> Clone:
     clone = make_clone(folder)
     texts = list(rows_of_all_languages())
     chosen = texts[:: max(1, len(texts) // rows)][:rows]
-    (clone.folder / "topics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in chosen), "utf-8")
+    data = labelled_texts(clone.folder, None, text="text", label="label", otherwise=chosen)
 
     def change(params: dict[str, Any]) -> None:
-        params["data"] |= {"source": "topics.jsonl", "min_rows_per_class": 20}
+        params["data"] |= {**data, "min_rows_per_class": 20}
         params["methods"], params["seeds"] = list(METHODS), list(SEEDS)
         params["train"] |= {"epochs": EPOCHS, "patience": EPOCHS, "batch_size": BATCH_SIZE}
 
