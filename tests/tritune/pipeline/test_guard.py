@@ -117,18 +117,20 @@ def test_a_training_waits_for_a_slot(prepared):
     assert process.returncode == 0
 
 
-def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(prepared):
-    code, output = stage(prepared, TOY_EVENTS=at_train("full disk"))
+@pytest.mark.parametrize(
+    ("lacking", "sentence"),
+    [
+        ("full disk", "error: no space left on the disk that holds"),
+        (
+            "no memory",
+            "error: train@full-13 ran out of memory; set compute.recompute_activations: true",
+        ),
+    ],
+)
+def test_too_little_disk_or_memory_is_a_sentence_and_leaves_nothing_half_written(prepared, lacking, sentence):
+    code, output = stage(prepared, TOY_EVENTS=at_train(lacking))
     assert code == 2
-    assert "error: no space left on the disk that holds" in output
-    assert "Traceback" not in output
-    assert not (prepared.folder / "checkpoints").exists()
-
-
-def test_too_little_memory_is_a_sentence_with_what_helps(prepared):
-    code, output = stage(prepared, TOY_EVENTS=at_train("no memory"))
-    assert code == 2
-    assert "error: train@full-13 ran out of memory; set compute.recompute_activations: true" in output
+    assert sentence in output
     assert "Traceback" not in output
     assert not (prepared.folder / "checkpoints").exists()
 
