@@ -83,13 +83,13 @@ def test_the_report_shows_answers_in_their_context(ran):
 
 def test_predict_answers_with_offsets_or_says_that_there_is_none(ran):
     given = [
-        {"question": "where is it", "context": "the bread is my old " * 4 + "salt near the hotel of rose"},
+        {"question": "where is it", "context": "the bread my old " * 5 + "salt the hotel a rose"},
         {"question": "where is it", "context": "the bread and the salt"},
     ]
     done = ran.tritune("predict", "--model", "models/selected", stdin="\n".join(map(json.dumps, given)))
     assert done.returncode == 0, done.stderr
     first, second = map(json.loads, done.stdout.splitlines())
-    assert given[0]["context"][first["start"] : first["end"]] == first["answer"] != ""
+    assert given[0]["context"][first["start"] : first["end"]] == first["answer"] == "hotel"
     assert 0 < first["score"] <= 1
     assert not first["no_answer"]
     assert (second["answer"], second["start"], second["no_answer"]) == (None, None, True)
