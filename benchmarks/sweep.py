@@ -88,7 +88,7 @@ def trainings(method: str, options: argparse.Namespace, case: dict[str, Any]) ->
     """
     import numpy as np
 
-    from tritune.compute import prepare_torch
+    from tritune.compute import chosen_precision, prepare_torch
     from tritune.metrics.classification import classification_metrics, softmax
     from tritune.plan.scaled import scaled
     from tritune.plan.tuning_plan import TuningPlan
@@ -107,14 +107,15 @@ def trainings(method: str, options: argparse.Namespace, case: dict[str, Any]) ->
     tokens, settings, compute = Path("data/tokens"), TrainSettings(), ComputeSettings(threads=1)
     test = held_out(read_tokens(tokens / "test.arrow"))
     plan = TuningPlan.from_json(Path(f"plans/{method}/plan.json").read_text(encoding="utf-8"))
+    device = prepare_torch(compute)
     shared: dict[str, Any] = {
         "method": method,
         "base": Path("base"),
         "info": read_tokens_info(tokens),
         "training": read_tokens(tokens / "train.arrow"),
         "settings": settings,
-        "precision": "fp32",
-        "device": prepare_torch(compute),
+        "precision": chosen_precision(compute, device),
+        "device": device,
         "memo_gib": compute.prefix_memo_gib,
         "recompute": False,
         "memos": Path("memos"),
