@@ -80,6 +80,7 @@ def train_with_ours(model: Any, folder: Path, info: TokensInfo, work: dict[str, 
         pad_token_id=info.pad_token_id,
         seed=work["seed"],
         score=score["validation"],
+        recorded=reduced.recorded,
     ):
         pass
     reduced.undo(state, plan, settings=settings)

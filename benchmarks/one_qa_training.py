@@ -82,6 +82,7 @@ def by_us(
         pad_token_id=info.pad_token_id,
         seed=work["seed"],
         score=scorer(splits["validation"], info),
+        recorded=reduced.recorded,
     ):
         pass
     reduced.undo(state, plan, settings=settings)

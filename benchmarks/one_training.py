@@ -131,6 +131,7 @@ def moments_of_ours(
         pad_token_id=info.pad_token_id,
         seed=work["seed"],
         score=lambda outputs: classification_metrics(validation.labels, softmax(outputs.values)),
+        recorded=reduced.recorded,
     )
     reduced.undo(state, plan, settings=settings)
 

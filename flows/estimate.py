@@ -102,6 +102,7 @@ def measured(name: str) -> Cost:
     from tritune.objectives.named import objective_named
     from tritune.peak_memory import peak_memory_bytes
     from tritune.tokens import read_tokens, read_tokens_info
+    from tritune.training.compiled import is_worth_it
     from tritune.training.estimate import estimate_training
     from tritune.training.start_model import start_model
 
@@ -124,6 +125,12 @@ def measured(name: str) -> Cost:
             precision=chosen_precision(project.compute, device),
             memo_gib=project.compute.prefix_memo_gib,
             recompute=project.compute.recompute_activations,
+            compiles=is_worth_it(
+                project.compute.compile,
+                plans[name],
+                tokens=project.train.epochs * info.tokens["train"],
+                device=device,
+            ),
             pad_token_id=info.pad_token_id,
         )
     trainable = plans[name].parameters_trainable

@@ -27,6 +27,7 @@ from tritune.task.contract import Split, task_module
 from tritune.tokens import TokensInfo, read_tokens, tokens_info_for
 from tritune.training.batches import steps_per_epoch
 from tritune.training.checkpoint import checkpoint_bytes, load_checkpoint, save_checkpoint
+from tritune.training.compiled import is_worth_it
 from tritune.training.history import write_history
 from tritune.training.launch import in_processes
 from tritune.training.loop import Moment, train
@@ -128,6 +129,9 @@ def run_training(
         precision=precision,
         memo_gib=compute.prefix_memo_gib,
         recompute=compute.recompute_activations,
+        compiles=is_worth_it(
+            compute.compile, plan, tokens=settings.epochs * len(training.tokens), device=device
+        ),
         pad_token_id=info.pad_token_id,
         memos=ctx.memos,
         processes=processes,
@@ -159,6 +163,7 @@ def run_training(
         seed=seed,
         score=scoring.scorer(gold, info),
         train_slice=TrainSlice(rows_watched, read_tokens(watched.tokens), scoring.scorer(watched, info)),
+        recorded=reduced.recorded,
         processes=processes,
     )
     set_up, started = time.monotonic() - begun - reduced.prefix_seconds, time.monotonic()
@@ -196,6 +201,8 @@ def run_training(
         resumed_from_step=resumed_from,
         device=torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
         precision=precision,
+        compiled=reduced.compiled,
+        same_bits=reduced.same_bits,
         threads=torch.get_num_threads(),
         cpu=cpu_name(),
     )

@@ -180,6 +180,7 @@ def learn(given: _Given, plan: TuningPlan, *, method: str, scratch: Path, folder
         pad_token_id=info.pad_token_id,
         seed=given.seed,
         score=score.scorer(given.splits[0], info),
+        recorded=reduced.recorded,
     )
     steps = settings.epochs * steps_per_epoch(sample.rows, batch_size=settings.batch_size)
     drive(

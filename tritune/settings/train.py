@@ -80,5 +80,9 @@ class ComputeSettings(Section):
     """Whether layers keep no activations but compute them again: less memory, about a third more time, and
     the same result bit for bit."""
 
+    compile: Literal["auto"] | bool = "auto"
+    """Whether torch compiles the layers. auto: on a GPU, where the training is so long that it pays. Sums are
+    rounded otherwise, so it belongs to the result."""
+
     prefix_memo_gib: Annotated[float, Field(ge=0, le=100_000)] = 16.0
     """Disk space, in GiB, for what frozen lowest layers give, so that they run once; 0: never."""

@@ -108,6 +108,7 @@ class Start:
             memos=setting.memos,
         )
         self.training, self.validation = reduced.training, reduced.validation
+        self.recorded = reduced.recorded
         fresh = TrainingState(model, plan_optimizer(model, plan, weight_decay=0.0))
         self._weights = {name: tensor.clone() for name, tensor in fresh.learning_weights().items()}
 
@@ -160,6 +161,7 @@ class Start:
             pad_token_id=setting.info.pad_token_id,
             seed=self.seed,
             score=setting.score,
+            recorded=self.recorded,
         )
 
 

@@ -31,7 +31,7 @@ def is_ours(query: torch.Tensor, key: torch.Tensor, named: dict[str, Any]) -> bo
     if any(named.get(name) is not None for name in ANOTHER_KIND):
         return False
     short = query.shape[2] <= LONGEST_KEPT
-    return bool(named.get("dropout")) or (short and _precision(query) == torch.bfloat16)
+    return bool(named.get("dropout")) or (short and precision_of(query) == torch.bfloat16)
 
 
 def attention(
@@ -58,7 +58,7 @@ def attention(
         scaling: of the products of queries and keys; None: one over the root of a head's width.
     """
     rows, heads, places, width = query.shape
-    precision, groups = _precision(query), heads // key.shape[1]
+    precision, groups = precision_of(query), heads // key.shape[1]
     with torch.autocast(query.device.type, enabled=False):
         if groups > 1:
             key, value = (each.repeat_interleave(groups, dim=1) for each in (key, value))
@@ -97,7 +97,7 @@ def _bias(
     return torch.zeros(mask.shape, dtype=precision).masked_fill_(~mask, lowest)
 
 
-def _precision(query: torch.Tensor) -> torch.dtype:
+def precision_of(query: torch.Tensor) -> torch.dtype:
     """Return in which precision products are computed here."""
     if torch.is_autocast_enabled(query.device.type):
         return torch.get_autocast_dtype(query.device.type)

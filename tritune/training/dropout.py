@@ -46,6 +46,7 @@ class _Forward:
         return dropped(values, self._module.p) if self._module.training else values
 
 
+@torch.compiler.disable  # type: ignore[untyped-decorator] # torch can't compile numpy's generator
 def dropped(values: torch.Tensor, rate: float) -> torch.Tensor:
     """Return the values with a share of them 0 and the others scaled so that their mean stays.
 

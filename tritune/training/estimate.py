@@ -26,20 +26,27 @@ from tritune.plan.tuning_plan import Phase, TuningPlan
 from tritune.settings.train import TrainSettings
 from tritune.tokens import TokenTable
 from tritune.training.batches import epoch_batches, pieces
+from tritune.training.cache_off import CacheOff
+from tritune.training.compiled import compiled_layers
 from tritune.training.dropout import FastDropout
 from tritune.training.embedding_rows import cut_embedding
 from tritune.training.loop import train
 from tritune.training.optimizer import plan_optimizer
 from tritune.training.prefix_memo import Precision, memo_bytes
+from tritune.training.recorded import recorded_passes
 from tritune.training.reduced import keep_no_activations, leave_out_padding, start_above
 from tritune.training.some_rows import rows_of
 from tritune.training.state import TrainingState
 from tritune.training.stored_prefix import frozen_depth
 from tritune.training.train_slice import slice_rows
+from tritune.training.trial_pass import insist_on_same_bits
 
 TIMED_STEPS = 8
 TIMED_ROWS = 256
 """Of the validation split, at most."""
+
+ROUNDS_RECORDED = 3
+"""Over the timed steps where passes are recorded, of which the last counts."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,7 @@ def estimate_training(
     precision: Precision,
     memo_gib: float,
     recompute: bool = False,
+    compiles: bool = False,
     pad_token_id: int,
 ) -> Estimate:
     """Run a few steps and say what all of them will take. The model is not to be used afterwards.
@@ -105,8 +113,16 @@ def estimate_training(
         packing, (timed, asked, training) = leave_out_padding(
             model, prefix, [timed, asked, training], objective=objective, pad_token_id=pad_token_id
         )
+        CacheOff(model)
+        if model.device.type == "cuda":
+            insist_on_same_bits(
+                model, timed, objective=objective, precision=precision, pad_token_id=pad_token_id
+            )
         if recompute:
             keep_no_activations(model, prefix, packing)
+        elif compiles:
+            compiled_layers(model, timed, objective=objective, precision=precision, pad_token_id=pad_token_id)
+        recorded = None if recompute else recorded_passes(packing, training, pad_token_id=pad_token_id)
         FastDropout(model)
         costs = tokens_run(training, batches, objective=objective, model=model)
         heaviest = int(costs.argmax())
@@ -117,7 +133,9 @@ def estimate_training(
         def seconds_of(rows: TokenTable, *, batch_size: int, phase: Phase) -> list[float]:
             """Return how long each step on these rows takes, the last with a small evaluation."""
             state = TrainingState(model, optimizer)
-            once = settings.model_copy(update={"epochs": 1, "batch_size": batch_size})
+            # The first times go by in recording.
+            rounds = 1 if recorded is None else ROUNDS_RECORDED
+            once = settings.model_copy(update={"epochs": rounds, "batch_size": batch_size})
             found, started = [], time.monotonic()
             for moment in train(
                 state,
@@ -132,11 +150,12 @@ def estimate_training(
                 pad_token_id=pad_token_id,
                 seed=0,
                 score=lambda _: {},
+                recorded=recorded,
             ):
                 _ = moment.loss.item()  # wait for the GPU
                 found.append(time.monotonic() - started)
                 started = time.monotonic()
-            return found
+            return found[-len(found) // rounds :]
 
         # The first of them makes the optimizer's state; the most memory is in use when it is there already.
         for step in (heaviest, *sorted({heaviest, largest})):

@@ -24,11 +24,12 @@ from tritune.outputs import Outputs
 from tritune.plan.tuning_plan import TuningPlan
 from tritune.settings.train import TrainSettings
 from tritune.tokens import TokenTable
-from tritune.training.batches import collate, epoch_batches, pieces, steps_per_epoch
+from tritune.training.batches import Batch, collate, epoch_batches, pieces, steps_per_epoch
 from tritune.training.frozen import learn_only
 from tritune.training.loss_parts import loss_parts
 from tritune.training.optimizer import set_rates
 from tritune.training.processes import ALONE, Processes
+from tritune.training.recorded import RecordedPasses
 from tritune.training.schedule import first_step, share_since
 from tritune.training.shares import shares
 from tritune.training.state import TrainingState
@@ -85,6 +86,7 @@ def train(
     seed: int,
     score: Score,
     train_slice: TrainSlice | None = None,
+    recorded: RecordedPasses | None = None,
     processes: Processes = ALONE,
 ) -> Iterator[Moment]:
     """Train `state.model` from where `state` is to the end, then give it the best epoch's weights.
@@ -100,6 +102,7 @@ def train(
         seed: of the order of the rows and of the chance inside the model.
         score: gives the scores of an epoch.
         train_slice: training rows that are scored after each epoch too; they change nothing else.
+        recorded: does the passes, where they are worth recording.
         processes: that share the training, each of which drives it like this.
 
     Raises:
@@ -121,6 +124,15 @@ def train(
         # It would keep all weights of a pass, of which each process is to have a part only.
         cache_enabled=not processes.sharded,
     )
+
+    def one_pass(batch: Batch, terms: torch.Tensor | float) -> torch.Tensor:
+        """Return the share of the step's mean loss that a batch has, once its gradients are added."""
+        with autocast():
+            loss_sum = objective.loss_sum(model, batch, label_smoothing=settings.label_smoothing)
+        share = loss_sum / terms
+        share.backward()
+        return share.detach()
+
     learning: list[torch.nn.Parameter] = []
     state.loss_sum = state.loss_sum.to(device)
     state.first_bad_step = state.first_bad_step.to(device)
@@ -135,6 +147,8 @@ def train(
                 started = max(start for start in phases if start <= state.step)
                 learn_only(model, phases[started])
                 learning = [p for p in model.parameters() if p.requires_grad]
+                if recorded is not None:
+                    recorded.start_anew(optimizer)
             rate = set_rates(optimizer, rates_at(state.step, total_steps=total, settings=settings))
             rows = batches[position]
             # Rows may have no term at all, such as a window without a labelled token.
@@ -146,17 +160,19 @@ def train(
                 pieces(own, lengths[own], terms=items[own], most_terms=most_terms, packed=training.packed)
                 for own in shares(rows, lengths[rows], count=processes.count)
             ]
-            for piece, counts in processes.turns(cut):
-                batch = collate(training, piece, pad_token_id=pad_token_id).to(device)
-                with autocast():
-                    loss_sum = objective.loss_sum(model, batch, label_smoothing=settings.label_smoothing)
-                piece_loss = loss_sum / max(terms, 1) if counts else loss_sum * 0.0
-                piece_loss.backward()
-                loss += piece_loss.detach()
+            for number, (piece, counts) in enumerate(processes.turns(cut)):
+                batch = collate(training, piece, pad_token_id=pad_token_id)
+                # What only keeps several processes in step adds nothing.
+                divisor = max(terms, 1) if counts else float("inf")
+                if recorded is None:
+                    loss += one_pass(batch.to(device), divisor)
+                else:
+                    loss += recorded.run(batch, divisor, one_pass, first=number == 0)
             processes.add_up(learning, loss)
             clip_grad_norm_(learning, settings.max_grad_norm)
             optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+            if recorded is None:  # what was recorded writes gradients to where they were then
+                optimizer.zero_grad(set_to_none=True)
 
             bad = ~torch.isfinite(loss) & (state.first_bad_step < 0)
             state.first_bad_step = torch.where(bad, state.step, state.first_bad_step)

@@ -10,7 +10,8 @@ written anew; whichever takes its attention from transformers' registry is tried
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import inspect
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,19 +25,17 @@ from tritune.models.modes import evaluating
 from tritune.models.same_outputs import same_outputs
 from tritune.objectives.objective import Objective
 from tritune.tokens import TokenTable
-from tritune.training.attention import attention, is_ours
 from tritune.training.batches import collate
+from tritune.training.own_rows import looks_of
+from tritune.training.packed_attention import ATTRIBUTE, LOOKS_BACK, PLAIN, packed_attention
 from tritune.training.row_layout import RowLayout
 
 ARGUMENT = "row_lengths"
 POSITIONS = ("position_embeddings", "position_ids")
 """What a layer is given for each place, beside its hidden states."""
 
-ATTRIBUTE = "packing"
-"""Of every module inside packed layers."""
-
-PLAIN, OURS = "sdpa", "sdpa_by_row"
-"""Names in transformers' registry of attentions."""
+OURS = "sdpa_by_row"
+"""Name in transformers' registry of attentions."""
 
 
 def packed_layers(
@@ -59,9 +58,11 @@ def packed_layers(
         return None  # which of the layers run is left to chance
     order = np.argsort(table.lengths, kind="stable")
     short, middle, long = table.lengths[order[[0, len(order) // 2, -1]]]
-    if short == long:
+    on_gpu = model.device.type == "cuda"
+    if short == long and not on_gpu:
         return None
-    rows = order[[-1 if short == middle else len(order) // 2, 0, len(order) // 4]]
+    first = -1 if on_gpu or short == middle else len(order) // 2
+    rows = order[[first, 0, len(order) // 4]]
     batch = collate(table, rows, pad_token_id=pad_token_id).to(model.device)
     lengths = torch.from_numpy(table.lengths[rows])[:, None]
     packing = None
@@ -70,8 +71,14 @@ def packed_layers(
             expected = torch.cat(objective.outputs(model, batch))
             packing = Packing(model, layers)
             found = torch.cat(objective.outputs(model, replace(batch, row_lengths=lengths)))
-        if same_outputs(found, expected):
-            return packing
+            if same_outputs(found, expected):
+                if on_gpu:
+                    packing.drop_masks(
+                        lambda: torch.cat(objective.outputs(model, replace(batch, row_lengths=lengths))),
+                        expected,
+                        longest=int(lengths.max()),
+                    )
+                return packing
     except Exception:
         pass  # a trial: whatever code of others makes of hidden states in this shape, it runs with padding
     if packing is not None:
@@ -93,7 +100,18 @@ class Packing:
         self.layout: RowLayout | None = None
         """Of the batch that is running through the layers, if it has padding."""
         self._masks: dict[int, tuple[torch.Tensor, list[torch.Tensor]]] = {}
-        AttentionInterface.register(OURS, _attention)
+        self._packed: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        self.always = model.device.type == "cuda"
+        """Whether rows are laid end to end even where none is padded: attention needs no mask then."""
+        self._looks: dict[nn.Module, set[bool]] | None = None
+        """How far each module's tokens can be looking, while that is found out."""
+        self.longest_without_mask = 0
+        """Tokens of the longest row for which no mask is needed."""
+        self.without_mask = False
+        """Whether the batch that is running has none."""
+        self.fixed: RowLayout | None = None
+        """Of all batches while it is set, whoever sets it keeps it right."""
+        AttentionInterface.register(OURS, packed_attention)
         AttentionMaskInterface.register(OURS, AttentionMaskInterface()[PLAIN])
         model.config._attn_implementation = OURS
         for layer in layers:
@@ -112,7 +130,33 @@ class Packing:
         for layer in self._layers:
             for module in layer.modules():
                 module.__dict__.pop(ATTRIBUTE, None)
+                module.__dict__.pop(LOOKS_BACK, None)
         self._model.config._attn_implementation = PLAIN
+
+    def drop_masks(
+        self, outputs: Callable[[], torch.Tensor], expected: torch.Tensor, *, longest: int
+    ) -> None:
+        """Let rows no longer than these run without the model's mask, if that gives the same.
+
+        Args:
+            outputs: runs the model on a few rows.
+            expected: what that gives with a mask.
+            longest: tokens of the longest of these rows.
+        """
+        self._looks = {}
+        outputs()
+        looks, self._looks = self._looks, None
+        if not looks or not all(looks.values()):
+            return
+        for module, each in looks.items():
+            module.__dict__[LOOKS_BACK] = True in each
+        self.longest_without_mask = longest
+        try:
+            same = same_outputs(outputs(), expected)
+        except Exception:
+            same = False  # a trial, as in `packed_layers`
+        if not same:
+            self.longest_without_mask = 0
 
     @contextlib.contextmanager
     def running(self, layout: RowLayout | None) -> Iterator[None]:
@@ -136,9 +180,36 @@ class Packing:
             self._masks[id(mask)] = mask, of_groups
         return self._masks[id(mask)][1]
 
+    @property
+    def device(self) -> torch.device:
+        """Of the model."""
+        device: torch.device = self._model.device
+        return device
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """All of the model's."""
+        return list(self._model.parameters())
+
+    def needs_no_mask(self, lengths: torch.Tensor) -> bool:
+        """Return whether rows of these lengths run without the model's mask."""
+        return int(lengths.max()) <= self.longest_without_mask
+
+    def see(self, module: nn.Module, masks: Sequence[torch.Tensor | None], *, causal: bool) -> None:
+        """Note how far the tokens of a module look, while that is found out."""
+        if self._looks is not None and self.layout is not None:
+            for group, mask in zip(self.layout.groups, masks, strict=True):
+                found = looks_of(mask, group.sizes, causal=causal)
+                self._looks[module] = self._looks.get(module, found) & found
+
     def _take(self, _: nn.Module, arguments: Any, named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         self.layout, self._lengths = None, named.pop(ARGUMENT, None)
         self._masks.clear()
+        self._packed.clear()
+        lengths = self._lengths
+        self.without_mask = lengths is not None and self.needs_no_mask(lengths)
+        if self.without_mask:
+            named = {**named, "attention_mask": None}
         return arguments, named
 
     def _enter(
@@ -148,12 +219,18 @@ class Packing:
             hidden = arguments[0] if arguments else named["hidden_states"]
             rows, longest = hidden.shape[:2]
             lengths = self._lengths[:, 0].clamp(max=longest)
-            if int(lengths.sum()) < rows * longest:
+            if self.fixed is not None:
+                self.layout = self.fixed
+            elif self.always or int(lengths.sum()) < rows * longest:
                 self.layout = RowLayout(lengths, longest=longest, device=hidden.device)
+            if self.layout is not None:
                 if arguments:
                     arguments = (self.layout.pack(hidden), *arguments[1:])
                 else:
                     named = {**named, "hidden_states": self.layout.pack(hidden)}
+        if self.without_mask:
+            # Some models make one even where none is asked for, such as while they are recorded.
+            arguments, named = _without_mask(layer, arguments, named)
         if self.layout is not None:
             at = {name: self._pack(named[name]) for name in POSITIONS if named.get(name) is not None}
             named = {**named, **at}
@@ -161,7 +238,11 @@ class Packing:
 
     def _pack(self, given: Any) -> Any:
         assert self.layout is not None
-        return tuple(map(self._pack, given)) if isinstance(given, tuple) else self.layout.pack(given)
+        if isinstance(given, tuple):
+            return tuple(map(self._pack, given))
+        if id(given) not in self._packed:
+            self._packed[id(given)] = given, self.layout.pack(given)
+        return self._packed[id(given)][1]
 
     def _leave(self, _: nn.Module, __: Any, output: Any) -> Any:
         layout, self.layout = self.layout, None
@@ -172,40 +253,12 @@ class Packing:
         return (layout.unpack(output[0]), *output[1:])
 
 
-def _attention(
-    module: nn.Module,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attention_mask: torch.Tensor | None,
-    **named: Any,
-) -> tuple[torch.Tensor, None]:
-    """Return [1, tokens, heads, width of a head] of three [1, heads, tokens, width of a head], row by row.
-
-    Raises:
-        ValueError: they are something else, or more than a mask tells rows and places apart.
-    """
-    plain = AttentionInterface()[PLAIN]
-    packing: Packing | None = module.__dict__.get(ATTRIBUTE)
-    layout = None if packing is None else packing.layout
-
-    def attend(given: Sequence[torch.Tensor], mask: torch.Tensor | None) -> torch.Tensor:
-        query, key, value = given
-        if is_ours(query, key, named):
-            causal = named.get("is_causal")
-            causal = getattr(module, "is_causal", True) if causal is None else bool(causal)
-            return attention(query, key, value, mask, **{**named, "causal": causal})
-        found: torch.Tensor = plain(module, query, key, value, mask, **named)[0]
-        return found
-
-    if packing is None or layout is None:
-        return attend((query, key, value), attention_mask), None
-    three = [given.transpose(1, 2) for given in (query, key, value)]
-    if any(given.shape[:2] != (1, layout.tokens) for given in three) or "position_bias" in named:
-        raise ValueError("attention is not among the tokens of the packed rows alone")
-    split = [layout.split(given) for given in three]
-    parts = [
-        attend([given.transpose(1, 2) for given in group], mask)
-        for *group, mask in zip(*split, packing.masks(attention_mask), strict=True)
-    ]
-    return layout.join(parts), None
+def _without_mask(
+    layer: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return a layer's arguments with None for its mask."""
+    if "attention_mask" in named:
+        return arguments, {**named, "attention_mask": None}
+    names = list(inspect.signature(type(layer).forward).parameters)[1:]
+    place = names.index("attention_mask") if "attention_mask" in names else len(arguments)
+    return (*arguments[:place], *[None] * (place < len(arguments)), *arguments[place + 1 :]), named

@@ -26,23 +26,19 @@ def recompute_layers(
     """Make the layers of a model keep no activations; None where they are not one stack that runs once.
 
     Args:
+        model: keeps no keys and values, which its layers would give it twice.
         above: layers from the bottom that are left alone, because they do not run.
         packing: its hooks, where rows are laid end to end.
     """
     layers = layer_modules(model)[above:]
-    return RecomputedLayers(model, layers, packing) if layers else None
+    return RecomputedLayers(layers, packing) if layers else None
 
 
 class RecomputedLayers:
     """What stands around the layers' `forward`."""
 
-    def __init__(self, model: PreTrainedModel, layers: Sequence[nn.Module], packing: Packing | None) -> None:
+    def __init__(self, layers: Sequence[nn.Module], packing: Packing | None) -> None:
         self._layers = layers
-        # A decoder would put each layer's keys and values into its cache twice.
-        self._configs = {id(each): each for each in (model.config, model.config.get_text_config())}.values()
-        self._used_cache = [getattr(each, "use_cache", None) for each in self._configs]
-        for each in self._configs:
-            each.use_cache = False
         for layer in layers:
             layer.__dict__["forward"] = _Recomputed(layer.forward, packing)
 
@@ -50,8 +46,6 @@ class RecomputedLayers:
         """Make the model as it was."""
         for layer in self._layers:
             layer.__dict__.pop("forward", None)
-        for each, used in zip(self._configs, self._used_cache, strict=True):
-            each.use_cache = used
 
 
 class _Recomputed:

@@ -1,7 +1,7 @@
 """Leave out of a training the work that does not change its result.
 
 That is the rows of an embedding that nothing looks up, running again what is frozen and gives the same each
-time, padding, and drawing numbers one by one where bits do.
+time, padding, drawing numbers one by one where bits do, and telling a GPU the same again and again.
 """
 
 import shutil
@@ -21,6 +21,8 @@ from tritune.plan.tuning_plan import TuningPlan
 from tritune.settings.train import TrainSettings
 from tritune.tokens import TokenTable
 from tritune.training.batches import collate, steps_per_epoch
+from tritune.training.cache_off import CacheOff
+from tritune.training.compiled import CompiledLayers, compiled_layers
 from tritune.training.dropout import FastDropout
 from tritune.training.embedding_rows import CutEmbedding, cut_embedding, left_of_unseen
 from tritune.training.packing import Packing, packed_layers
@@ -34,8 +36,10 @@ from tritune.training.prefix_memo import (
 )
 from tritune.training.processes import ALONE, Processes
 from tritune.training.recompute import RecomputedLayers, recompute_layers
+from tritune.training.recorded import RecordedPasses, recorded_passes
 from tritune.training.state import TrainingState
 from tritune.training.stored_prefix import StoredPrefix, frozen_depth, passing_prefix
+from tritune.training.trial_pass import insist_on_same_bits
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -50,11 +54,23 @@ class ReducedTraining:
     prefix_seconds: float
     """Taken by finding out what the frozen layers give, or by waiting for it."""
 
+    recorded: RecordedPasses | None
+    """What is to do the training's passes, on a GPU."""
+
+    same_bits: bool
+    """Whether the training gives the same bits each time on this machine."""
+
+    compiled: bool
+    """Whether its layers are."""
+
     _cut: CutEmbedding | None
     _prefix: StoredPrefix | None
     _packing: Packing | None
     _recomputed: RecomputedLayers | None
+    _compiled: CompiledLayers | None
+    _cache: CacheOff
     _dropout: FastDropout
+    _on_gpu: bool
 
     def undo(self, state: TrainingState, plan: TuningPlan, *, settings: TrainSettings) -> None:
         """Make the model whole again, as the full work would have left it.
@@ -62,7 +78,12 @@ class ReducedTraining:
         Args:
             state: at the end of its training.
         """
+        if self._on_gpu:
+            torch.use_deterministic_algorithms(True, warn_only=True)
         self._dropout.remove()
+        self._cache.remove()
+        if self._compiled is not None:
+            self._compiled.remove()
         if self._recomputed is not None:
             self._recomputed.remove()
         if self._packing is not None:
@@ -86,6 +107,7 @@ def reduce_training(
     precision: Precision,
     memo_gib: float,
     recompute: bool = False,
+    compiles: bool = False,
     pad_token_id: int,
     memos: Path,
     processes: Processes = ALONE,
@@ -99,6 +121,7 @@ def reduce_training(
         precision: of the matrix products, in the frozen layers as in the others.
         memo_gib: disk space for all memos, in GiB; 0: the frozen layers run each time.
         recompute: whether layers are to keep no activations; see `tritune.training.recompute`.
+        compiles: whether layers are to be compiled; see `tritune.training.compiled`.
         memos: folder, shared by trainings, for what can be made again at any time.
         processes: that share the training, all of which call this together. Where they are to hold parts of
             the model, it is still whole.
@@ -111,6 +134,7 @@ def reduce_training(
         # An objective tries a model when it first asks it; parts can't be asked in ways that may fail.
         with evaluating(model), torch.inference_mode():
             objective.outputs(model, collate(training, np.arange(1), pad_token_id=pad_token_id))
+    cache = CacheOff(model)
     cut = None if processes.sharded else cut_embedding(model, plan, (training, validation))
     if cut is not None:
         print(
@@ -132,8 +156,34 @@ def reduce_training(
         model, prefix, tables, objective=objective, pad_token_id=pad_token_id
     )
     recomputed = keep_no_activations(model, prefix, packing) if recompute else None
+    same_bits = True
+    if model.device.type == "cuda":
+        same_bits = insist_on_same_bits(
+            model, training, objective=objective, precision=precision, pad_token_id=pad_token_id
+        )
+    compiled = None
+    if compiles and recomputed is None and not processes.sharded:
+        compiled = compiled_layers(
+            model, training, objective=objective, precision=precision, pad_token_id=pad_token_id
+        )
+    recorded = None
+    if recomputed is None and processes is ALONE:
+        recorded = recorded_passes(packing, training, pad_token_id=pad_token_id)
     return ReducedTraining(
-        training, validation, seconds, cut, prefix, packing, recomputed, FastDropout(model)
+        training=training,
+        validation=validation,
+        prefix_seconds=seconds,
+        recorded=recorded,
+        same_bits=same_bits,
+        compiled=compiled is not None,
+        _cut=cut,
+        _prefix=prefix,
+        _packing=packing,
+        _recomputed=recomputed,
+        _compiled=compiled,
+        _cache=cache,
+        _dropout=FastDropout(model),
+        _on_gpu=model.device.type == "cuda",
     )
 
 

@@ -1,7 +1,7 @@
 """Where the tokens of a padded batch lie when its rows are laid end to end, and the way there and back.
 
-Attention alone has to tell rows apart. For it they are gathered by length, so that a row is not padded to the
-longest of the whole batch.
+Attention alone has to tell rows apart. Where it can't be told where they begin, they are gathered by length
+for it, so that a row is not padded to the longest of the whole batch.
 """
 
 from dataclasses import dataclass
@@ -22,69 +22,137 @@ class Group:
     rows: torch.Tensor
     """[n] their numbers in the batch."""
 
+    sizes: torch.Tensor
+    """[n] tokens of each."""
+
     width: int
 
 
 class RowLayout:
     """The rows of one batch end to end, longest first."""
 
-    def __init__(self, lengths: torch.Tensor, *, longest: int, device: torch.device) -> None:
+    def __init__(
+        self, lengths: torch.Tensor, *, longest: int, device: torch.device, tokens: int | None = None
+    ) -> None:
         """Lay out a batch.
 
         Args:
             lengths: [rows] int64, on the CPU: tokens of each row, from 1 to `longest`.
             longest: places of each row of the padded batch.
             device: of the tensors to come.
+            tokens: as many as there are to be, or more: after the rows comes one of fillers, which are in no
+                padded batch. None: no such row.
         """
-        self.rows, self.longest, self.tokens = len(lengths), longest, int(lengths.sum())
+        self.rows, self.longest = len(lengths), longest
+        self.tokens = int(lengths.sum()) if tokens is None else tokens
+        self._filled = tokens is not None
+        flat, starts = self._indices(lengths)
+        self._flat, self.starts = to_device(flat, device), to_device(starts, device)
+        """`starts`: [rows + 1, or + 2 with fillers] int32: at which token each row begins, and where the last
+        one ends."""
+        sizes = (self.tokens, self.tokens, self.rows, self.rows, self.rows * longest)
+        self.places, self.column, self._order, self._sizes, self._token_at = self._flat.split(sizes)
+        """`places`: [tokens] the place of each token among rows * longest; of fillers the one beyond."""
+
+    def put(self, lengths: torch.Tensor) -> None:
+        """Lay out another batch of as many rows and places in the tensors that are there.
+
+        Args:
+            lengths: as in `__init__`, no more tokens in all than there are.
+        """
+        flat, starts = self._indices(lengths)
+        for there, values in ((self._flat, flat), (self.starts, starts)):
+            there.copy_(values.pin_memory() if there.is_cuda else values, non_blocking=True)
+        for name in ("_cuts", "groups", "grouped"):
+            self.__dict__.pop(name, None)
+
+    def _indices(self, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what goes into `_flat` (the names that it is split into tell) and `starts`, on the CPU."""
         order = torch.argsort(lengths, descending=True, stable=True)
-        sizes = lengths[order]
+        sizes = self._lengths = lengths[order]
+        ends = sizes.cumsum(0)
+        count = int(ends[-1])
         row = torch.repeat_interleave(order, sizes)
-        column = torch.arange(self.tokens) - torch.repeat_interleave(sizes.cumsum(0) - sizes, sizes)
-        self.places = (row * longest + column).to(device, non_blocking=True)
-        """[tokens] the place of each token among rows * longest."""
-        self.row = row.to(device, non_blocking=True)
-        self.column = column.to(device, non_blocking=True)
-        cuts = [*group_starts(sizes.tolist()), self.rows]
-        self.groups = [
-            Group(order[begin:end].to(device, non_blocking=True), int(sizes[begin]))
-            for begin, end in pairwise(cuts)
+        column = torch.arange(count) - torch.repeat_interleave(ends - sizes, sizes)
+        fillers = self.tokens - count
+        self.even = count == self.rows * self.longest
+        """Whether no place is padding."""
+        places = torch.cat(
+            [row * self.longest + column, torch.full((fillers,), self.rows * self.longest, dtype=torch.int64)]
+        )
+        column = torch.cat([column, torch.zeros(fillers, dtype=torch.int64)])
+        starts = [torch.zeros(1, dtype=torch.int64), ends]
+        if self._filled:
+            starts.append(torch.tensor([self.tokens]))
+        token_at = torch.full((self.rows * self.longest,), self.tokens)
+        token_at[places[:count]] = torch.arange(count)
+        return torch.cat([places, column, order, sizes, token_at]), torch.cat(starts).int()
+
+    @cached_property
+    def _cuts(self) -> list[int]:
+        return [*group_starts(self._lengths.tolist()), self.rows]
+
+    @cached_property
+    def groups(self) -> list[Group]:
+        """The rows by length."""
+        return [
+            Group(self._order[begin:end], self._sizes[begin:end], int(self._lengths[begin]))
+            for begin, end in pairwise(self._cuts)
         ]
-        self._sizes, self._cuts, self._device = sizes, cuts, device
 
     @cached_property
     def grouped(self) -> torch.Tensor:
         """[tokens] the place of each token among those of all groups, each with its own padding."""
         starts, begun = [], 0
         for begin, end in pairwise(self._cuts):
-            width = int(self._sizes[begin])
+            width = int(self._lengths[begin])
             starts.append(begun + torch.arange(end - begin) * width)
             begun += (end - begin) * width
-        first = torch.repeat_interleave(torch.cat(starts), self._sizes)
-        return first.to(self._device, non_blocking=True) + self.column
+        first = torch.repeat_interleave(torch.cat(starts), self._lengths)
+        own = self.column[: len(first)]  # fillers are in no group
+        return first.to(own.device, non_blocking=True) + own
 
     def pack(self, padded: torch.Tensor) -> torch.Tensor:
         """Return [1, tokens, ...] of [rows or 1, longest, ...]; 1: the same for every row."""
         if padded.shape[0] == 1 != self.rows:
             return padded[0].index_select(0, self.column)[None]
-        packed: torch.Tensor = _Pack.apply(padded.flatten(0, 1), self.places)
-        return packed[None]
+        flat = padded.flatten(0, 1)
+        packed: torch.Tensor = (
+            _Gathered.apply(flat, self.places, self._token_at)
+            if flat.is_cuda
+            else _Pack.apply(flat, self.places, self._filled)
+        )
+        return packed
 
     def unpack(self, packed: torch.Tensor) -> torch.Tensor:
         """Return [rows, longest, ...] of [1, tokens, ...]; 0 on padding."""
-        return _spread(packed[0], self.places, self.rows * self.longest).unflatten(0, (self.rows, -1))
+        padded: torch.Tensor
+        if packed.is_cuda:
+            padded = _Gathered.apply(packed[0], self._token_at, self.places)[0]
+        else:
+            size = self.rows * self.longest
+            padded = _spread(packed[0], self.places, size, filled=self._filled)
+        return padded.unflatten(0, (self.rows, -1))
 
     def split(self, packed: torch.Tensor) -> list[torch.Tensor]:
         """Return for each group [n, width, ...] of [1, tokens, ...]; 0 on padding."""
         sizes = [len(group.rows) * group.width for group in self.groups]
-        padded = _spread(packed[0], self.grouped, sum(sizes))
+        padded = _spread(packed[0, : len(self.grouped)], self.grouped, sum(sizes))
         parts = torch.split(padded, sizes)
         return [p.unflatten(0, (-1, group.width)) for p, group in zip(parts, self.groups, strict=True)]
 
     def join(self, parts: list[torch.Tensor]) -> torch.Tensor:
-        """Return [1, tokens, ...] of what `split` gives."""
-        packed: torch.Tensor = _Pack.apply(torch.cat([part.flatten(0, 1) for part in parts]), self.grouped)
-        return packed[None]
+        """Return [1, tokens, ...] of what `split` gives; 0 on fillers."""
+        joined = torch.cat([part.flatten(0, 1) for part in parts])
+        packed: torch.Tensor = _Pack.apply(joined, self.grouped, False)
+        if (fillers := self.tokens - len(self.grouped)) == 0:
+            return packed
+        return torch.cat([packed, packed.new_zeros(1, fillers, *packed.shape[2:])], 1)
+
+
+def to_device(values: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Return a tensor there; a GPU need not wait for it."""
+    return (values.pin_memory() if device.type == "cuda" else values).to(device, non_blocking=True)
 
 
 def group_starts(lengths: list[int]) -> list[int]:
@@ -102,20 +170,45 @@ def group_starts(lengths: list[int]) -> list[int]:
     return starts
 
 
-def _spread(tokens: torch.Tensor, places: torch.Tensor, size: int) -> torch.Tensor:
-    return tokens.new_zeros(size, *tokens.shape[1:]).index_copy(0, places, tokens)
+def _spread(tokens: torch.Tensor, places: torch.Tensor, size: int, *, filled: bool = False) -> torch.Tensor:
+    """Return [size, ...], each token at its place; those with a place beyond, if there are, nowhere."""
+    spread = tokens.new_zeros(size + filled, *tokens.shape[1:]).index_copy(0, places, tokens)
+    return spread[:size] if filled else spread
 
 
 class _Pack(torch.autograd.Function):
-    """`padded[places]`, whose gradient need not add up: no two places are the same."""
+    """`padded[None, places]`, whose gradient need not add up: no two places are the same but a filler's."""
 
     @staticmethod
-    def forward(ctx: Any, padded: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    def forward(ctx: Any, padded: torch.Tensor, places: torch.Tensor, filled: bool) -> torch.Tensor:
         ctx.save_for_backward(places)
-        ctx.size = len(padded)
-        return padded.index_select(0, places)
+        ctx.size, ctx.filled = len(padded), filled
+        return padded[None].index_select(1, places.clamp(max=len(padded) - 1) if filled else places)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         (places,) = ctx.saved_tensors
-        return _spread(gradients[0], places, ctx.size), None
+        return _spread(gradients[0][0], places, ctx.size, filled=ctx.filled), None, None
+
+
+class _Gathered(torch.autograd.Function):
+    """`given[None, places]`, 0 where a place is beyond what is given.
+
+    For a GPU, where writing to places takes a detour if it is to be deterministic.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, given: torch.Tensor, places: torch.Tensor, back: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(back)
+        return _gather(given, places)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        (back,) = ctx.saved_tensors
+        return _gather(gradients[0][0], back)[0], None, None
+
+
+def _gather(given: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    found = given[None].index_select(1, places.clamp(max=len(given) - 1))
+    beyond = (places >= len(given)).view(1, -1, *[1] * (given.ndim - 1))
+    return found.masked_fill_(beyond, 0)

@@ -17,13 +17,13 @@ from tritune.tokens import TokenTable
 from tritune.training.loop import train
 from tritune.training.optimizer import plan_optimizer
 from tritune.training.processes import ALONE
+from tritune.training.recorded import RecordedPasses
 from tritune.training.some_rows import rows_of
 from tritune.training.state import TrainingState
 from tritune.training.train_slice import TrainSlice
 
 CLASSES = 3
 VOCABULARY = 40
-CPU = torch.device("cpu")
 
 
 @pytest.fixture
@@ -151,6 +151,7 @@ class Run:
         )
         self.monitor = str(options.pop("monitor", "macro_f1"))
         self.processes = options.pop("processes", ALONE)
+        self.recorded: RecordedPasses | None = None
         watches = bool(options.pop("watches", False))
         self.settings = TrainSettings(**options)  # type: ignore[arg-type]
         self.plan = plan
@@ -174,11 +175,12 @@ class Run:
             settings=self.settings,
             monitor=self.monitor,
             precision=self.precision,
-            device=CPU,
+            device=next(self.state.model.parameters()).device,
             pad_token_id=0,
             seed=self.seed,
             score=self.score,
             train_slice=self.train_slice,
+            recorded=self.recorded,
             processes=self.processes,
         )
 
@@ -189,5 +191,6 @@ class Run:
 
     def weights(self) -> dict[str, bytes]:
         return {
-            name: value.detach().numpy().tobytes() for name, value in self.state.model.state_dict().items()
+            name: value.detach().cpu().numpy().tobytes()
+            for name, value in self.state.model.state_dict().items()
         }

@@ -7,6 +7,7 @@ import transformers
 from tests.tritune.training.tiny_sizes import BERT, DISTILBERT, ELECTRA, GPT2, LLAMA
 from tritune.objectives.named import objective_named
 from tritune.training.batches import collate
+from tritune.training.cache_off import CacheOff
 from tritune.training.recompute import recompute_layers
 from tritune.training.reduced import keep_no_activations, reduce_training
 
@@ -41,6 +42,7 @@ def loss_and_gradients(model, batch):
 def test_loss_and_gradients_are_the_same_bit_for_bit_with_dropout(kit, family):
     model, batch = tiny(family), collate(kit.token_table(12), torch.arange(12).numpy(), pad_token_id=0)
     expected = loss_and_gradients(model, batch)
+    CacheOff(model)
     recomputed = recompute_layers(model, above=0, packing=None)
     found = loss_and_gradients(model, batch)
     assert all(map(torch.equal, found, expected))
@@ -64,6 +66,7 @@ def inner_sizes(model, batch) -> list[int]:
 def test_what_is_inside_a_layer_is_not_kept(kit):
     model, batch = tiny("Bert"), collate(kit.token_table(12), torch.arange(12).numpy(), pad_token_id=0)
     every = sum(inner_sizes(model, batch))
+    CacheOff(model)
     recompute_layers(model, above=0, packing=None)
     assert sum(inner_sizes(model, batch)) < every / 3
 

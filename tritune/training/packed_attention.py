@@ -1,0 +1,93 @@
+"""Attention of rows that lie end to end, as transformers calls it from inside a layer.
+
+Rows that need no mask go in one call, where there is a kernel for that. Others are gathered by length, and
+each group gets its corner of the mask that the model made.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+from transformers import AttentionInterface
+
+from tritune.training.attention import attention, is_ours
+from tritune.training.own_rows import attention_of_rows, in_one_call, row_masks
+from tritune.training.row_layout import RowLayout
+
+if TYPE_CHECKING:
+    from tritune.training.packing import Packing
+
+ATTRIBUTE = "packing"
+"""Of every module inside packed layers."""
+
+LOOKS_BACK = "looks_back"
+"""Of a module whose attention needs no mask: whether its tokens look at what came before them only."""
+
+PLAIN = "sdpa"
+"""Name in transformers' registry of attentions."""
+
+
+def packed_attention(
+    module: nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    **named: Any,
+) -> tuple[torch.Tensor, None]:
+    """Return [1, tokens, heads, width of a head] of three [1, heads, tokens, width of a head], row by row.
+
+    Raises:
+        ValueError: they are something else, or more than a mask tells rows and places apart.
+    """
+    packing: Packing | None = getattr(module, ATTRIBUTE, None)
+    layout = None if packing is None else packing.layout
+    if packing is None or layout is None:
+        return _plain(module, (query, key, value), attention_mask, named), None
+    if packing.without_mask and in_one_call(query, named):
+        # Not this batch's longest: compiled code is for one number.
+        longest, causal = packing.longest_without_mask, getattr(module, LOOKS_BACK)
+        return attention_of_rows(query, key, value, layout, longest, **{**named, "causal": causal}), None
+    return _in_groups(module, packing, layout, (query, key, value), attention_mask, named), None
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator] # how many groups there are is the batch's
+def _in_groups(
+    module: nn.Module,
+    packing: "Packing",
+    layout: RowLayout,
+    given: Sequence[torch.Tensor],
+    attention_mask: torch.Tensor | None,
+    named: dict[str, Any],
+) -> torch.Tensor:
+    alone = all(each.shape[0] == 1 and each.shape[2] == layout.tokens for each in given)
+    if not alone or "position_bias" in named:
+        raise ValueError("attention is not among the tokens of the packed rows alone")
+    split = [layout.split(each.transpose(1, 2)) for each in given]
+    masks: Sequence[torch.Tensor | None]
+    if packing.without_mask:
+        masks = row_masks(layout, causal=getattr(module, LOOKS_BACK))
+    else:
+        masks = packing.masks(attention_mask)
+        packing.see(module, masks, causal=_is_causal(module, named))
+    parts = [
+        _plain(module, [each.transpose(1, 2) for each in group], mask, named)
+        for *group, mask in zip(*split, masks, strict=True)
+    ]
+    return layout.join(parts)
+
+
+def _plain(
+    module: nn.Module, given: Sequence[torch.Tensor], mask: torch.Tensor | None, named: dict[str, Any]
+) -> torch.Tensor:
+    query, key, value = given
+    if is_ours(query, key, named):
+        return attention(query, key, value, mask, **{**named, "causal": _is_causal(module, named)})
+    found: torch.Tensor = AttentionInterface()[PLAIN](module, query, key, value, mask, **named)[0]
+    return found
+
+
+def _is_causal(module: nn.Module, named: dict[str, Any]) -> bool:
+    given = named.get("is_causal")
+    return bool(getattr(module, "is_causal", True) if given is None else given)
