@@ -62,7 +62,14 @@ def test_a_rate_far_too_low_is_raised(project, capsys):
     assert found.factor > 2
     assert found.planned_lr == 5e-4
     assert found.training_steps == 12 * 13
-    assert [(one.epochs, one.steps, one.kept) for one in found.rounds] == [(2, 20, 3), (4, 52, 1)]
+    assert [(one.epochs, one.steps, one.kept) for one in found.rounds] == [(2, 20, 3), (6, 78, 1)]
+    # The best of the short trainings, or what lies beside it, for one twice as long.
+    last = [one for one in found.trials if one.round == 1]
+    best = min(
+        {one.octave for one in last}, key=lambda octave: sum(t.loss for t in last if t.octave == octave)
+    )
+    assert abs(np.log2(found.factor) - (best - 0.5)) <= 0.5
+    assert "for a training 2 times as long" in found.reason
     assert found.steps == sum(found.rounds[one.round].steps for one in found.trials)
     assert {one.seed for one in found.trials} == set(search.SEEDS)
     said = capsys.readouterr().out

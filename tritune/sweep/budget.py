@@ -4,8 +4,8 @@ from itertools import pairwise
 
 from tritune.sweep.halving import Rung
 
-RUNGS = (Rung(share=1 / 8, kept=3), Rung(share=1 / 3, kept=1))
-"""The last is one epoch of the usual three. See docs/decisions/0015-rates-by-sweep.md."""
+RUNGS = (Rung(share=1 / 8, kept=3), Rung(share=1 / 2, kept=1))
+"""See docs/decisions/0015-rates-by-sweep.md."""
 
 OCTAVES = (-2, -1, 0, 1, 2)
 """Powers of 2 that the plan's rates are multiplied with at first: a quarter to four times."""

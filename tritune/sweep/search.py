@@ -28,6 +28,13 @@ from tritune.training.progress import StepProgress
 LEARNT = 0.01
 """Share by which the best short training has to lower the validation loss for the sweep to tell anything."""
 
+LONGER = -0.5
+"""Power of a training's steps that its best rate goes by, from the last round's length to a whole training's.
+
+That of stochastic gradient descent where the steps are given beforehand: Nemirovski et al. 2009,
+https://doi.org/10.1137/070704277, section 2.2.
+"""
+
 GRADIENT_STEPS = 8
 """Batches that the gradient at the start is the mean of."""
 
@@ -70,7 +77,10 @@ def search(setting: Setting, plan: TuningPlan, settings: MethodSettings, *, memo
             f"tried, down to {planned * 2.0 ** trials[-1].octave:.1e}, the loss is not a finite number; set "
             "compute.precision to fp32, or lr to a still lower number"
         )
-    reason = found_reason(trials, octave, planned=planned)
+    whole = setting.settings.epochs * trainings.per_epoch
+    times = whole / trainings.lengths[-1].steps_in_all
+    octave = round(octave + LONGER * math.log2(times), 2)
+    reason = found_reason(trials, octave, planned=planned, times=times)
     best, untouched = lowest_loss(trials), trainings.untouched_loss()
     if best > (1 - LEARNT) * untouched:
         # Whatever moves the weights least looks best then.
@@ -90,7 +100,7 @@ def search(setting: Setting, plan: TuningPlan, settings: MethodSettings, *, memo
             for rung, length in zip(RUNGS, trainings.lengths, strict=True)
         ],
         trials=trials,
-        training_steps=setting.settings.epochs * trainings.per_epoch,
+        training_steps=whole,
         steps=sum(trainings.lengths[trial.round].steps_in_all for trial in trials),
         gradient_norms=norms,
     )
@@ -109,15 +119,20 @@ def _last_losses(trials: Sequence[Trial]) -> dict[int, float]:
     return {octave: mean_loss([one for one in last if one.octave == octave]) for octave in octaves}
 
 
-def found_reason(trials: Sequence[Trial], octave: float, *, planned: float) -> str:
-    """Return in a sentence which rate is taken, and the losses of the last round that say so."""
+def found_reason(trials: Sequence[Trial], octave: float, *, planned: float, times: float) -> str:
+    """Return in a sentence which rate is taken, and the losses of the last round that say so.
+
+    Args:
+        times: by which a training has more steps than one of the last round.
+    """
     shown = ", ".join(
         f"{f'{loss:.4f}' if loss < math.inf else 'astray'} at {planned * 2.0**each:.1e}"
         for each, loss in _last_losses(trials).items()
     )
+    longer = f", for a training {times:.2g} times as long" if times > 1 else ""
     return (
         f"the sweep took {planned * 2.0**octave:.1e}, {2.0**octave:.2g} times the plan's rate, by validation "
-        f"losses of {shown}"
+        f"losses of {shown}{longer}"
     )
 
 
