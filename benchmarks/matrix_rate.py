@@ -41,21 +41,27 @@ def matrix_rate(device: torch.device, *, precision: str, threads: int) -> float:
     return best
 
 
-def needed_operations(model: torch.nn.Module, lengths: np.ndarray) -> float:
-    """Return the operations that one pass over rows needs where everything learns, padding left out.
+def needed_operations(
+    model: torch.nn.Module, lengths: np.ndarray, *, frozen: int = 0, epochs: int = 1, stored: bool = False
+) -> float:
+    """Return the operations that a training on rows needs, padding and evaluations left out.
 
     Those of the matrix products of the layers, forward, and twice as many backward (Kaplan et al. 2020), and
-    of attention, of each token with each of its row.
+    of attention, of each token with each of its row. Layers that are frozen run forward only.
 
     Args:
         model: of transformers.
         lengths: [rows] tokens of each.
+        frozen: layers from the bottom that do not learn.
+        epochs: times that each row is learnt from.
+        stored: whether frozen layers run once for all epochs.
     """
     from tritune.models.layers import layer_modules
 
     layers = layer_modules(model)
-    matrices = sum(p.numel() for layer in layers for p in layer.parameters() if p.dim() == 2)
+    matrices = [sum(p.numel() for p in layer.parameters() if p.dim() == 2) for layer in layers]
     width = model.config.get_text_config().hidden_size
     lengths = lengths.astype(np.float64)
-    forward = 2 * matrices * lengths.sum() + 4 * width * len(layers) * (lengths**2).sum()
-    return float(3 * forward)
+    forward = [2 * each * lengths.sum() + 4 * width * (lengths**2).sum() for each in matrices]
+    below, above = sum(forward[:frozen]), sum(forward[frozen:])
+    return float(below * (1 if stored else epochs) + 3 * above * epochs)

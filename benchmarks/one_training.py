@@ -27,6 +27,7 @@ from tritune.training.loop import Moment, train  # noqa: E402
 from tritune.training.optimizer import plan_optimizer  # noqa: E402
 from tritune.training.reduced import reduce_training  # noqa: E402
 from tritune.training.state import TrainingState  # noqa: E402
+from tritune.training.stored_prefix import frozen_depth  # noqa: E402
 
 
 def main() -> None:
@@ -38,7 +39,13 @@ def main() -> None:
     memory = AnonymousMemory()
     model, plan, info = start_of(folder, seed=work["seed"])
     training = read_tokens(folder / "data/tokens/train.arrow")
-    operations = needed_operations(model, training.lengths) * work["epochs"]
+    operations = needed_operations(
+        model,
+        training.lengths,
+        frozen=frozen_depth(model, plan),
+        epochs=work["epochs"],
+        stored=name == "tritune",
+    )
     if name == "tritune":
         seconds = train_with_ours(model, plan, folder, info, work)
     else:

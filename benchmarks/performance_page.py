@@ -14,6 +14,9 @@ COSTS = {
     "seconds_with_setup": "seconds with set-up",
     "peak_memory_bytes": "peak memory",
 }
+NEEDS = "operations"
+"""What a training needs of matrix products."""
+
 SCORES = {"accuracy": "test accuracy", "macro_f1": "test macro F1"}
 FIGURES = (*COSTS, *SCORES, "tokens_per_second", "peak_share")
 
@@ -25,13 +28,16 @@ def method_summary(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         for name in NAMES
     }
     ratios = {
-        name: {key: [b[key] / a[key] for a, b in zip(of["tritune"], of[name], strict=True)] for key in COSTS}
+        name: {
+            key: [b[key] / a[key] for a, b in zip(of["tritune"], of[name], strict=True)]
+            for key in (*COSTS, NEEDS)
+        }
         for name in NAMES
         if name != "tritune"
     }
     return {
         "median": {
-            name: {key: _median([run[key] for run in runs_of]) for key in FIGURES}
+            name: {key: statistics.median(run[key] for run in runs_of) for key in FIGURES}
             for name, runs_of in of.items()
         },
         "over_tritune": {
@@ -42,11 +48,6 @@ def method_summary(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             for name, costs in ratios.items()
         },
     }
-
-
-def _median(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return statistics.median(known) if known else None
 
 
 def markdown(report: Mapping[str, Any]) -> str:
@@ -70,7 +71,7 @@ def markdown(report: Mapping[str, Any]) -> str:
         "the greatest. Memory is what is not mapped from files, above the level after the imports; on a GPU, "
         "what torch had there. The share of the peak is what a training needs of the matrix products "
         "(padding not counted) by what the machine reached in "
-        f"{conditions['precision']} just before, where everything learns. Our model is the best epoch's, "
+        f"{conditions['precision']} just before. Our model is the best epoch's, "
         "Trainer's the last epoch's. Made by `make bench`.",
         "",
         "| case | by | training, s | times ours (min - max) | with set-up, s | tokens/s | of the peak "
@@ -81,7 +82,6 @@ def markdown(report: Mapping[str, Any]) -> str:
         title = title_of(report, name, repeats[name])
         for contender, median in content["median"].items():
             ratio = content["over_tritune"].get(contender)
-            share = median["peak_share"]
             cells = [
                 title,
                 NAMES[contender],
@@ -89,7 +89,7 @@ def markdown(report: Mapping[str, Any]) -> str:
                 _spread(ratio["seconds"]) if ratio else "",
                 f"{median['seconds_with_setup']:.1f}",
                 f"{median['tokens_per_second']:,.0f}",
-                "" if share is None else f"{share:.0%}",
+                f"{median['peak_share']:.0%}",
                 f"{median['peak_memory_bytes'] / 2**20:.0f}",
                 _spread(ratio["peak_memory_bytes"]) if ratio else "",
                 f"{median['accuracy']:.3f}",
@@ -98,7 +98,23 @@ def markdown(report: Mapping[str, Any]) -> str:
             lines.append(f"| {' | '.join(cells)} |")
             title = ""
     profile = "Where the time of our steps goes: [benchmarks/step_profile.md](benchmarks/step_profile.md)."
-    return "\n".join([*lines, "", verdict(report), "", profile]) + "\n"
+    return "\n".join([*lines, "", verdict(report), *limits(report), "", profile]) + "\n"
+
+
+def limits(report: Mapping[str, Any]) -> list[str]:
+    """Return a paragraph on what frozen layers can save at most; nothing where no case has any."""
+    saved = {
+        name: content["over_tritune"]["trainer_at_best"][NEEDS]["median"]
+        for name, content in report["cases"].items()
+    }
+    told = [f"{name} {times:.2f} times ours" for name, times in saved.items() if times > 1]
+    if not told:
+        return []
+    return [
+        "",
+        "Frozen layers run once with us and in each epoch with Trainer, which therefore needs more matrix "
+        f"products: in {', '.join(told)}. What is above that comes from how the rest is done.",
+    ]
 
 
 def title_of(report: Mapping[str, Any], name: str, repeats: int) -> str:

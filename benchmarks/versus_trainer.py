@@ -144,15 +144,12 @@ def train_once(folder: Path, name: str, case: Case, conditions: Mapping[str, Any
     """Train in a process of its own and return what it measured.
 
     `peak_share` is what the training needs of the matrix products that the machine could have done in its
-    time, where everything learns; their rate is measured just before. None where a part is frozen.
+    time; their rate is measured just before.
     """
     work = {key: conditions["work"][key] for key in ("batch_size", "threads", "seed")}
     work.update(epochs=case.epochs, precision=conditions["precision"])
-    whole = case.method["kind"] != "partial"
-    rate = None
-    if whole:
-        device = prepare_torch(ComputeSettings(threads=work["threads"]))
-        rate = matrix_rate(device, precision=conditions["precision"], threads=work["threads"])
+    device = prepare_torch(ComputeSettings(threads=work["threads"]))
+    rate = matrix_rate(device, precision=conditions["precision"], threads=work["threads"])
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.one_training", name, str(folder), json.dumps(work)],
         cwd=ROOT,
@@ -168,8 +165,7 @@ def train_once(folder: Path, name: str, case: Case, conditions: Mapping[str, Any
     if done.returncode != 0:
         raise SystemExit(f"the training by {NAMES[name]} failed:\n{done.stderr[-3000:]}")
     result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    operations = result.pop("operations")
-    result["peak_share"] = operations / result["seconds"] / rate if rate else None
+    result["peak_share"] = result["operations"] / result["seconds"] / rate
     result["tokens_per_second"] = result.pop("tokens") / result["seconds"]
     return result
 

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ def conditions(options):
 def run(name: str, seconds: float, *, repeat: int = 0, case: str = "full", **changes: float) -> dict:
     sizes = {"peak_memory_bytes": 2**30, "accuracy": 0.9, "macro_f1": 0.8}
     costs = {"seconds": seconds, "seconds_with_setup": seconds + 1}
-    rates = {"tokens_per_second": 600 / seconds, "peak_share": 0.5}
+    rates = {"tokens_per_second": 600 / seconds, "peak_share": 0.5, "operations": 1e12}
     about = {"name": name, "case": case, "repeat": repeat, "rows": 2000}
     return {**about, **costs, **sizes, **rates, **changes}
 
@@ -59,10 +60,12 @@ def test_the_ratio_is_taken_within_each_repeat(conditions):
     assert "|  | Trainer at its best | 2.0 | 1.25 (1.00 - 1.50) |" in table
 
 
-def test_no_share_of_the_peak_is_told_where_a_part_is_frozen(conditions):
-    names = ("tritune", "trainer", "trainer_at_best")
-    runs = [run(name, 2.0, case="partial", peak_share=None) for name in names]
-    assert "| this project | 2.0 |  | 3.0 | 300 |  | 1024 |" in markdown(report(runs, conditions))
+def test_where_layers_are_frozen_the_page_says_how_many_more_products_trainer_needs(conditions):
+    runs = [run("tritune", 2.0, case="partial"), run("trainer", 9.0, case="partial", operations=1.5e12)]
+    runs.append(run("trainer_at_best", 4.0, case="partial", operations=1.5e12))
+    assert "more matrix products: in partial 1.50 times ours." in markdown(report(runs, conditions))
+    equal = [run(name, 2.0) for name in ("tritune", "trainer", "trainer_at_best")]
+    assert "matrix products: in" not in markdown(report(equal, conditions))
 
 
 def test_the_page_names_every_figure_in_which_this_project_is_behind(conditions):
@@ -121,7 +124,13 @@ def test_what_a_pass_needs_is_what_torch_counts():
     ids = torch.randint(5, 20, (3, 7))
     with FlopCounterMode(display=False) as counter:
         model(input_ids=ids)
-    assert needed_operations(model, np.full(3, 7)) / 3 == counter.get_total_flops()
+    forward = counter.get_total_flops()
+    needed = partial(needed_operations, model, np.full(3, 7))
+    assert needed() == 3 * forward
+    assert needed(epochs=4) == 12 * forward
+    # Of two layers the lower is frozen: it runs forward, in each epoch or once.
+    assert needed(frozen=1, epochs=4) == 4 * forward / 2 + 12 * forward / 2
+    assert needed(frozen=1, epochs=4, stored=True) == forward / 2 + 12 * forward / 2
 
 
 @pytest.mark.slow
