@@ -99,6 +99,20 @@ def new_class(pool: Sequence[Labelled]) -> Draw:
     return draw
 
 
+def new_classes(pool: Sequence[Labelled]) -> Draw:
+    """Every tenth of the new rows is of a class that the champion has not seen."""
+
+    def draw(chance: np.random.Generator, new_rows: int) -> Stream:
+        champion, tonight = same_source(pool)(chance, new_rows)
+        new = tonight[CHAMPION_ROWS:]
+        return champion, [
+            *champion,
+            *((text, label if number % 10 else "a new class") for number, (text, label) in enumerate(new)),
+        ]
+
+    return draw
+
+
 def renamed_class(pool: Sequence[Labelled]) -> Draw:
     """From tonight on a class has another name, in old rows as in new ones."""
 

@@ -9,6 +9,7 @@ from benchmarks.drift_streams import (
     label_shift,
     lost_class,
     new_class,
+    new_classes,
     renamed_class,
     same_source,
     taken_away,
@@ -78,9 +79,10 @@ def test_a_total_shift_always_alarms(pool):
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (new_class, {"drift": 1.0, "stopped": 0.0}),
-        (renamed_class, {"drift": 0.0, "stopped": 1.0}),
-        (lost_class, {"drift": 0.0, "stopped": 1.0}),
+        (new_class, {"named": 1.0, "drift": 0.0, "stopped": 0.0}),
+        (new_classes, {"named": 1.0, "drift": 1.0, "stopped": 0.0}),
+        (renamed_class, {"named": 0.0, "drift": 0.0, "stopped": 1.0}),
+        (lost_class, {"named": 0.0, "drift": 0.0, "stopped": 1.0}),
     ],
 )
 def test_a_changed_label_set_never_goes_unnoticed(pool, change, expected):
@@ -113,11 +115,11 @@ def test_the_page_gives_each_line_and_all_false_alarms_together():
             for strength in drift.STRENGTHS
             for count in drift.NEW_ROWS
         ],
-        "label_sets": [{"change": "one row of a new class", "drift": 1.0, "stopped": 0.0}],
+        "label_sets": [{"change": "one row of a new class", "named": 1.0, "drift": 0.1, "stopped": 0.0}],
     }
     written = page(content)
     assert "give or take 3.1 % a line, and 2.2 % for all of them" in written
     assert "| new rows of the same source | 50 | 3.0 % |" in written
     assert "| all | | 4.0 % |" in written
     assert "| labels | 10 % | 90 % (labels) | 90 % (labels) | 90 % (labels) |" in written
-    assert "| one row of a new class | 100 % | 0 % |" in written
+    assert "| one row of a new class | 100 % | 10 % | 0 % |" in written

@@ -1,4 +1,4 @@
-"""How new rows differ from the champion's: labels, lengths, words, meaning. Each tested, together by Holm.
+"""How new rows differ from the champion's: labels, classes, lengths, words, meaning; tested together by Holm.
 
 Rows that both have would make any two samples alike, and tests want independent samples: rows are compared
 that only one side has with those of the other side.
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tritune.drift.ingested import Example, Ingested
-from tritune.drift.two_samples import counts_p, lengths_p, vectors_p
+from tritune.drift.two_samples import counts_p, lengths_p, unseen_p, vectors_p
 from tritune.statistics.holm import LEVEL, holm
 from tritune.words import words_of
 
@@ -56,6 +56,8 @@ class DriftReport:
     """Rows of the champion's data whose text or labels are gone."""
 
     new_labels: Sequence[str]
+    """Told whether or not they are more than chance: a rare class may be missing from the champion's data."""
+
     checks: Sequence[Check]
     """Empty where a side has too few rows to test."""
 
@@ -64,12 +66,12 @@ class DriftReport:
 
     @property
     def drift(self) -> bool:
-        return bool(self.new_labels) or any(check.drift for check in self.checks)
+        return any(check.drift for check in self.checks)
 
     @property
     def calls_for_training(self) -> bool:
-        """The rule: there are rows that the champion's data lack, or those that are left differ from them."""
-        return self.added + self.corrected > 0 or self.drift
+        """The rule: there are rows or classes that the champion's data lack, or what is left differs."""
+        return self.added + self.corrected > 0 or bool(self.new_labels) or self.drift
 
     @property
     def sentence(self) -> str:
@@ -132,6 +134,9 @@ def compare(first: Sequence[Example], second: Sequence[Example], *, embed: Embed
         matrices = _matrices([[one.labels for one in side] for side in (first, second)], most=None)
         size = _total_variation(*labels)
         found["labels"] = (size, "total variation", counts_p(*matrices, seed=SEED))
+        unseen = sum(n for name, n in labels[1].items() if name not in labels[0])
+        share = unseen / max(sum(labels[1].values()), 1)
+        found["classes"] = (share, "of the labels unseen", unseen_p(*matrices, seed=SEED))
     lengths = [np.array([len(one.text) for one in side]) for side in (first, second)]
     distance, p = lengths_p(*lengths)
     found["lengths"] = (distance, "Kolmogorov-Smirnov distance", p)

@@ -31,7 +31,8 @@ def test_more_of_the_same_is_no_drift_and_calls_for_training(draw):
     old, new = rows(draw, 200), rows(draw, 60)
     report = drift_report(data(old), data([*old, *new]), embed=embed)
     assert (report.added, report.removed, report.drift, report.calls_for_training) == (60, 0, False, True)
-    assert [check.kind for check in report.checks] == ["labels", "lengths", "vocabulary", "embeddings"]
+    kinds = [check.kind for check in report.checks]
+    assert kinds == ["labels", "classes", "lengths", "vocabulary", "embeddings"]
     assert report.sentence == "60 new rows, no drift"
 
 
@@ -67,11 +68,23 @@ def test_rows_taken_away_at_random_are_no_reason_and_a_class_taken_away_is(draw)
     assert report.calls_for_training
 
 
-def test_a_new_class_is_drift_whatever_its_share(draw):
+def test_a_new_class_is_told_and_calls_for_a_training_whatever_its_share(draw):
     old = rows(draw, 100)
     report = drift_report(data(old), data(old, labels=[*LABELS, "d"]), embed=None)
-    assert report.drift
+    assert report.calls_for_training
+    assert not report.drift
     assert report.sentence == "no new row, new classes: d"
+
+
+@pytest.mark.parametrize(("count", "drifts"), [(1, False), (6, True)])
+def test_new_classes_are_drift_where_they_are_more_than_chance(draw, count, drifts):
+    old, new = rows(draw, 100), rows(draw, 50)
+    new = [*(replace(one, labels=("d",)) for one in new[:count]), *new[count:]]
+    report = drift_report(data(old), data([*old, *new], labels=[*LABELS, "d"]), embed=None)
+    assert list(report.new_labels) == ["d"]
+    assert ("classes" in drifted(report)) == drifts
+    (check,) = (one for one in report.checks if one.kind == "classes")
+    assert check.size == count / 50
 
 
 def test_a_corrected_label_is_a_new_row(draw):

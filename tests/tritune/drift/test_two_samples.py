@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from tritune.drift.two_samples import counts_p, lengths_p, mean_shift_p, vectors_p
+from tritune.drift.two_samples import counts_p, lengths_p, mean_shift_p, unseen_p, vectors_p
 
 
 def test_a_small_case_agrees_with_counting_all_ways_to_part_it():
@@ -51,3 +51,14 @@ def test_without_columns_nothing_differs():
 def test_an_empty_sample_is_refused():
     with pytest.raises(ValueError, match="can't be compared"):
         mean_shift_p(np.zeros((0, 2)), np.zeros((3, 2)), weights=np.ones(2), seed=0)
+
+
+def test_what_the_second_sample_alone_has_is_told_from_chance():
+    def counts(names: str) -> np.ndarray:
+        return np.array([[name == one for one in "abc"] for name in names], dtype=np.float32)
+
+    first = counts("ab" * 30)
+    assert unseen_p(first, counts("ab" * 15), seed=1) == 1.0
+    # One row in three is in the second sample, and so is a name that occurs once, by chance.
+    assert unseen_p(first, counts("ab" * 14 + "ac"), seed=1) == pytest.approx(1 / 3, abs=0.05)
+    assert unseen_p(first, counts("ab" * 10 + "c" * 10), seed=1) < 0.01
