@@ -6,6 +6,7 @@
 import json
 import signal
 import socket
+import subprocess
 import sys
 import urllib.request
 import zoneinfo
@@ -91,6 +92,22 @@ def test_prefect_loads_the_deployments_for_work_pools(monkeypatch: pytest.Monkey
         assert (one.concurrency_limit.limit, one.concurrency_limit.collision_strategy) == (1, "CANCEL_NEW")
     (schedule,) = loaded.deployments[1].schedules
     assert schedule.cron == "0 3 * * *"
+
+
+def test_the_server_schedules_the_nights_to_come(environment: dict[str, str]):
+    """As it is installed here: with some versions of what it rests on it silently schedules none."""
+    code = "from flows.serve import nightly; print(nightly('0 3 * * *').apply())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    deployment = done.stdout.split()[-1]
+
+    def scheduled() -> list[str]:
+        runs = retrainings(environment["PREFECT_API_URL"])
+        return [run["state_name"] for run in runs if run["deployment_id"] == deployment]
+
+    wait_until(scheduled, seconds=90)
+    assert set(scheduled()) == {"Scheduled"}
 
 
 @pytest.mark.slow
