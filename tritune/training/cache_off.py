@@ -10,14 +10,14 @@ class CacheOff:
         """Switch it off.
 
         Args:
-            model: of transformers.
+            model: of transformers. A configuration without the switch stays without it.
         """
-        self._configs = {id(each): each for each in (model.config, model.config.get_text_config())}.values()
-        self._used = [getattr(each, "use_cache", None) for each in self._configs]
+        configs = {id(each): each for each in (model.config, model.config.get_text_config())}.values()
+        self._configs = [each for each in configs if getattr(each, "use_cache", False)]
         for each in self._configs:
             each.use_cache = False
 
     def remove(self) -> None:
         """Make the model as it was."""
-        for each, used in zip(self._configs, self._used, strict=True):
-            each.use_cache = used
+        for each in self._configs:
+            each.use_cache = True
