@@ -134,7 +134,6 @@ def reduce_training(
         # An objective tries a model when it first asks it; parts can't be asked in ways that may fail.
         with evaluating(model), torch.inference_mode():
             objective.outputs(model, collate(training, np.arange(1), pad_token_id=pad_token_id))
-    cache = CacheOff(model)
     cut = None if processes.sharded else cut_embedding(model, plan, (training, validation))
     if cut is not None:
         print(
@@ -152,6 +151,8 @@ def reduce_training(
         memos=memos,
     )
     seconds = time.monotonic() - started
+    # Not sooner: what the frozen layers give is shared with stages that know a model by its configuration.
+    cache = CacheOff(model)
     packing, (training, validation) = leave_out_padding(
         model, prefix, tables, objective=objective, pad_token_id=pad_token_id
     )
