@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from tritune.tokens import IGNORED, TokenTable
+from tritune.training.transfer import to_device
 
 PADDING_PER_PIECE = 32
 """Places of padding worth saving by one more pass through the model, whose fixed cost is about as high."""
@@ -64,7 +65,7 @@ class Batch:
             self.token_type_ids,
             self.prefix_output,
         )
-        moved = (None if t is None else t.pin_memory().to(device, non_blocking=True) for t in tensors)
+        moved = (None if t is None else to_device(t, device) for t in tensors)
         return Batch(*moved, row_lengths=self.row_lengths)  # type: ignore[arg-type]
 
 

@@ -13,6 +13,7 @@ import contextlib
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from tritune.models.modes import evaluating
 from tritune.models.same_outputs import same_outputs
 from tritune.objectives.objective import Objective
 from tritune.tokens import TokenTable
-from tritune.training.batches import collate
+from tritune.training.batches import Batch, collate
 from tritune.training.own_rows import looks_of
 from tritune.training.packed_attention import ATTRIBUTE, LOOKS_BACK, PLAIN, packed_attention
 from tritune.training.row_layout import RowLayout
@@ -66,18 +67,18 @@ def packed_layers(
     batch = collate(table, rows, pad_token_id=pad_token_id).to(model.device)
     lengths = torch.from_numpy(table.lengths[rows])[:, None]
     packing = None
+
+    def outputs(batch: Batch) -> torch.Tensor:
+        return torch.cat(objective.outputs(model, batch))
+
+    packed = partial(outputs, replace(batch, row_lengths=lengths))
     try:
         with evaluating(model), torch.inference_mode():
-            expected = torch.cat(objective.outputs(model, batch))
+            expected = outputs(batch)
             packing = Packing(model, layers)
-            found = torch.cat(objective.outputs(model, replace(batch, row_lengths=lengths)))
-            if same_outputs(found, expected):
+            if same_outputs(packed(), expected):
                 if on_gpu:
-                    packing.drop_masks(
-                        lambda: torch.cat(objective.outputs(model, replace(batch, row_lengths=lengths))),
-                        expected,
-                        longest=int(lengths.max()),
-                    )
+                    packing.drop_masks(packed, expected, longest=int(lengths.max()))
                 return packing
     except Exception:
         pass  # a trial: whatever code of others makes of hidden states in this shape, it runs with padding
@@ -259,6 +260,14 @@ def _without_mask(
     """Return a layer's arguments with None for its mask."""
     if "attention_mask" in named:
         return arguments, {**named, "attention_mask": None}
-    names = list(inspect.signature(type(layer).forward).parameters)[1:]
-    place = names.index("attention_mask") if "attention_mask" in names else len(arguments)
-    return (*arguments[:place], *[None] * (place < len(arguments)), *arguments[place + 1 :]), named
+    place = _place_of_mask(type(layer).forward)
+    if place is None or place >= len(arguments):
+        return arguments, named
+    return (*arguments[:place], None, *arguments[place + 1 :]), named
+
+
+@cache
+def _place_of_mask(forward: Callable[..., Any]) -> int | None:
+    """Return where among its arguments, itself left out, a layer takes its mask."""
+    names = list(inspect.signature(forward).parameters)[1:]
+    return names.index("attention_mask") if "attention_mask" in names else None

@@ -24,6 +24,7 @@ from tritune.tokens import IGNORED, TokenTable
 from tritune.training.batches import Batch
 from tritune.training.packing import Packing
 from tritune.training.row_layout import RowLayout
+from tritune.training.transfer import put_into
 
 MOST_RECORDINGS = 32
 """Sizes that are recorded; passes of others are run as ever."""
@@ -59,6 +60,9 @@ class Slot:
     batch: Batch
     terms: torch.Tensor
     layout: RowLayout
+    has_run: bool = False
+    """Whether a pass has read them: what is to be recorded has to have run once."""
+
     replay: Callable[[], torch.Tensor] | None = None
 
 
@@ -90,12 +94,11 @@ class RecordedPasses:
             do: on tensors on the model's device; it must do the same for all batches of one size.
             first: whether it is its step's first: then no gradient of an earlier step is left.
         """
-        device = self._packing.device
-        slot = self._slot(batch, device, first=first)
+        slot = self._slot(batch, terms, first=first)
         if slot is None:
+            device = self._packing.device
             with self._gradients(first):
                 return do(batch.to(device), torch.tensor(float(terms), device=device))
-        self._fill(slot, batch, terms)
         if slot.replay is not None:
             return slot.replay()
 
@@ -107,10 +110,8 @@ class RecordedPasses:
             finally:
                 self._packing.fixed = None
 
-        key = (len(batch.input_ids), slot.layout.tokens, first)
-        if key not in self._slots:
-            # Seen for the first time: what is to be recorded has to have run once.
-            self._slots[key] = slot
+        if not slot.has_run:
+            slot.has_run = True
             return again()
         try:
             slot.replay = self._recorder(again)
@@ -129,32 +130,28 @@ class RecordedPasses:
         optimizer.zero_grad(set_to_none=True)
         self._slots.clear()
 
-    def _slot(self, batch: Batch, device: torch.device, *, first: bool) -> Slot | None:
-        """Return the tensors for a batch; None where it is not to be recorded."""
-        rows = len(batch.input_ids)
+    def _slot(self, batch: Batch, terms: float, *, first: bool) -> Slot | None:
+        """Return the tensors for a batch, filled with it; None where it is not to be recorded."""
         assert batch.row_lengths is not None
         if self.failed is not None or not self._packing.needs_no_mask(batch.row_lengths):
             return None
-        tokens = int(batch.row_lengths.sum())
+        rows, lengths = len(batch.input_ids), batch.row_lengths[:, 0]
         grain = max(1, min(self._longest, rows * self._longest // SIZES))
-        tokens = min(-(-tokens // grain) * grain, rows * self._longest)
-        if (known := self._slots.get((rows, tokens, first))) is not None:
-            return known
-        if len(self._slots) == MOST_RECORDINGS:
-            return None
-        wide = self._wide(batch)
-        layout = RowLayout(batch.row_lengths[:, 0], longest=self._longest, device=device, tokens=tokens)
-        return Slot(wide.to(device), torch.ones((), device=device), layout)
-
-    def _fill(self, slot: Slot, batch: Batch, terms: float) -> None:
-        assert batch.row_lengths is not None
-        slot.layout.put(batch.row_lengths[:, 0])
-        slot.terms.fill_(float(terms))
-        wide = self._wide(batch)
-        for field in fields(Batch):
-            there, values = getattr(slot.batch, field.name), getattr(wide, field.name)
-            if there is not None and field.name != "row_lengths":
-                there.copy_(values.pin_memory() if there.is_cuda else values, non_blocking=True)
+        tokens = min(-(-int(lengths.sum()) // grain) * grain, rows * self._longest)
+        key, wide = (rows, tokens, first), self._wide(batch)
+        if (slot := self._slots.get(key)) is not None:
+            slot.layout.put(lengths)
+            slot.terms.fill_(float(terms))
+            for field in fields(Batch):
+                there, values = getattr(slot.batch, field.name), getattr(wide, field.name)
+                if there is not None and field.name != "row_lengths":
+                    put_into(there, values)
+        elif len(self._slots) < MOST_RECORDINGS:
+            device = self._packing.device
+            layout = RowLayout(lengths, longest=self._longest, device=device, tokens=tokens)
+            slot = Slot(wide.to(device), torch.tensor(float(terms), device=device), layout)
+            self._slots[key] = slot
+        return slot
 
     def _wide(self, batch: Batch) -> Batch:
         """Return the batch with as many places as any row of the table needs."""

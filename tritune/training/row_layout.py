@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from tritune.training.transfer import put_into, to_device
+
 PAIRS_PER_GROUP = 4000
 """Pairs of places whose attention costs about as much as one more group does."""
 
@@ -61,8 +63,8 @@ class RowLayout:
             lengths: as in `__init__`, no more tokens in all than there are.
         """
         flat, starts = self._indices(lengths)
-        for there, values in ((self._flat, flat), (self.starts, starts)):
-            there.copy_(values.pin_memory() if there.is_cuda else values, non_blocking=True)
+        put_into(self._flat, flat)
+        put_into(self.starts, starts)
         for name in ("_cuts", "groups", "grouped"):
             self.__dict__.pop(name, None)
 
@@ -148,11 +150,6 @@ class RowLayout:
         if (fillers := self.tokens - len(self.grouped)) == 0:
             return packed
         return torch.cat([packed, packed.new_zeros(1, fillers, *packed.shape[2:])], 1)
-
-
-def to_device(values: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """Return a tensor there; a GPU need not wait for it."""
-    return (values.pin_memory() if device.type == "cuda" else values).to(device, non_blocking=True)
 
 
 def group_starts(lengths: list[int]) -> list[int]:
