@@ -114,15 +114,15 @@ def estimate_training(
             model, prefix, [timed, asked, training], objective=objective, pad_token_id=pad_token_id
         )
         CacheOff(model)
-        if model.device.type == "cuda":
-            insist_on_same_bits(
-                model, timed, objective=objective, precision=precision, pad_token_id=pad_token_id
-            )
-        if recompute:
-            keep_no_activations(model, prefix, packing)
-        elif compiles:
-            compiled_layers(model, timed, objective=objective, precision=precision, pad_token_id=pad_token_id)
-        recorded = None if recompute else recorded_passes(packing, training, pad_token_id=pad_token_id)
+        recomputed = keep_no_activations(model, prefix, packing) if recompute else None
+        insist_on_same_bits(model, timed, objective=objective, precision=precision, pad_token_id=pad_token_id)
+        recorded = None
+        if recomputed is None:
+            if compiles:
+                compiled_layers(
+                    model, timed, objective=objective, precision=precision, pad_token_id=pad_token_id
+                )
+            recorded = recorded_passes(packing, training, pad_token_id=pad_token_id)
         FastDropout(model)
         costs = tokens_run(training, batches, objective=objective, model=model)
         heaviest = int(costs.argmax())

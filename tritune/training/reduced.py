@@ -60,9 +60,6 @@ class ReducedTraining:
     same_bits: bool
     """Whether the training gives the same bits each time on this machine."""
 
-    compiled: bool
-    """Whether its layers are."""
-
     _cut: CutEmbedding | None
     _prefix: StoredPrefix | None
     _packing: Packing | None
@@ -71,6 +68,11 @@ class ReducedTraining:
     _cache: CacheOff
     _dropout: FastDropout
     _on_gpu: bool
+
+    @property
+    def compiled(self) -> bool:
+        """Whether the layers are."""
+        return self._compiled is not None
 
     def undo(self, state: TrainingState, plan: TuningPlan, *, settings: TrainSettings) -> None:
         """Make the model whole again, as the full work would have left it.
@@ -157,11 +159,9 @@ def reduce_training(
         model, prefix, tables, objective=objective, pad_token_id=pad_token_id
     )
     recomputed = keep_no_activations(model, prefix, packing) if recompute else None
-    same_bits = True
-    if model.device.type == "cuda":
-        same_bits = insist_on_same_bits(
-            model, training, objective=objective, precision=precision, pad_token_id=pad_token_id
-        )
+    same_bits = insist_on_same_bits(
+        model, training, objective=objective, precision=precision, pad_token_id=pad_token_id
+    )
     compiled = None
     if compiles and recomputed is None and not processes.sharded:
         compiled = compiled_layers(
@@ -176,7 +176,6 @@ def reduce_training(
         prefix_seconds=seconds,
         recorded=recorded,
         same_bits=same_bits,
-        compiled=compiled is not None,
         _cut=cut,
         _prefix=prefix,
         _packing=packing,

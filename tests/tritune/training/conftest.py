@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -18,6 +19,7 @@ from tritune.training.loop import train
 from tritune.training.optimizer import plan_optimizer
 from tritune.training.processes import ALONE
 from tritune.training.recorded import RecordedPasses
+from tritune.training.reduced import ReducedTraining, reduce_training
 from tritune.training.some_rows import rows_of
 from tritune.training.state import TrainingState
 from tritune.training.train_slice import TrainSlice
@@ -194,3 +196,35 @@ class Run:
             name: value.detach().cpu().numpy().tobytes()
             for name, value in self.state.model.state_dict().items()
         }
+
+
+def reduced_run(
+    model: nn.Module,
+    plan: TuningPlan,
+    memos: Path,
+    *,
+    memo_gib: float = 0.0,
+    recompute: bool = False,
+    compiles: bool = False,
+    **changes: object,
+) -> tuple[ReducedTraining, Run]:
+    """A whole training with all that is left out of one, as the stage drives it; it is over."""
+    given = Run(model, plan, **changes)  # type: ignore[arg-type]
+    reduced = reduce_training(
+        model,
+        plan,
+        given.training,
+        given.validation,
+        objective=objective_named("single_label"),
+        precision=given.precision,
+        memo_gib=memo_gib,
+        recompute=recompute,
+        compiles=compiles,
+        pad_token_id=0,
+        memos=memos,
+    )
+    run = Run(model, plan, **changes)  # type: ignore[arg-type] # its optimizer holds what the model now has
+    run.training, run.validation, run.recorded = reduced.training, reduced.validation, reduced.recorded
+    run.finish()
+    reduced.undo(run.state, plan, settings=run.settings)
+    return reduced, run

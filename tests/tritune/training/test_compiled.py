@@ -8,7 +8,6 @@ import torch
 from tritune.objectives.named import objective_named
 from tritune.plan.tuning_plan import TuningPlan
 from tritune.training.compiled import PAYS_FROM, is_worth_it
-from tritune.training.reduced import reduce_training
 
 SINGLE = objective_named("single_label")
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -16,23 +15,8 @@ CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
 def trained(kit, tmp_path, *, compiles: bool, dropout: float = 0.0, precision="fp32"):
     model = kit.tiny_bert(dropout=dropout)
-    run = kit.Run(model, kit.plan_for(model, lr=5e-3), precision=precision, epochs=2)
-    reduced = reduce_training(
-        model,
-        run.plan,
-        run.training,
-        run.validation,
-        objective=SINGLE,
-        precision=precision,
-        memo_gib=0.0,
-        compiles=compiles,
-        pad_token_id=0,
-        memos=tmp_path,
-    )
-    run = kit.Run(model, run.plan, precision=precision, epochs=2)  # of what the model now has
-    run.training, run.validation = reduced.training, reduced.validation
-    run.finish()
-    reduced.undo(run.state, run.plan, settings=run.settings)
+    plan = kit.plan_for(model, lr=5e-3)
+    reduced, run = kit.reduced_run(model, plan, tmp_path, compiles=compiles, precision=precision, epochs=2)
     assert all("forward" not in vars(module) for module in model.modules())
     return reduced.compiled, run
 

@@ -7,7 +7,6 @@ from tests.tritune.training.test_packing import PACKED, tiny
 from tritune.objectives.named import objective_named
 from tritune.training import reduced as reduced_module
 from tritune.training.packing import packed_layers
-from tritune.training.reduced import reduce_training
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 SINGLE = objective_named("single_label")
@@ -29,24 +28,8 @@ def test_rows_need_no_mask(kit, name):
 
 def trained(kit, tmp_path, *, dropout: float = 0.0, compiles: bool = False):
     model = kit.tiny_bert(dropout=dropout).cuda()
-    run = kit.Run(model, kit.plan_for(model, lr=5e-3), precision="bf16", epochs=3)
-    reduced = reduce_training(
-        model,
-        run.plan,
-        run.training,
-        run.validation,
-        objective=SINGLE,
-        precision="bf16",
-        memo_gib=0.0,
-        compiles=compiles,
-        pad_token_id=0,
-        memos=tmp_path,
-    )
-    run = kit.Run(model, run.plan, precision="bf16", epochs=3)  # of what the model now has
-    run.training, run.validation, run.recorded = reduced.training, reduced.validation, reduced.recorded
-    run.finish()
-    reduced.undo(run.state, run.plan, settings=run.settings)
-    return reduced, run
+    plan = kit.plan_for(model, lr=5e-3)
+    return kit.reduced_run(model, plan, tmp_path, compiles=compiles, precision="bf16", epochs=3)
 
 
 @pytest.mark.parametrize("compiles", [False, True])

@@ -9,7 +9,7 @@ from tritune.objectives.named import objective_named
 from tritune.training.batches import collate
 from tritune.training.cache_off import CacheOff
 from tritune.training.recompute import recompute_layers
-from tritune.training.reduced import keep_no_activations, reduce_training
+from tritune.training.reduced import keep_no_activations
 
 SINGLE = objective_named("single_label")
 SIZES = {"vocab_size": 40, "num_labels": 3, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
@@ -73,24 +73,10 @@ def test_what_is_inside_a_layer_is_not_kept(kit):
 
 def trained(kit, tmp_path, *, frozen, recompute):
     """The weights and the history of a whole training, with all that is left out of one."""
-    run = kit.Run(model := kit.tiny_bert(), kit.plan_for(model, frozen=frozen))
-    reduced = reduce_training(
-        model,
-        run.plan,
-        run.training,
-        run.validation,
-        objective=SINGLE,
-        precision="fp32",
-        memo_gib=1.0,
-        recompute=recompute,
-        pad_token_id=0,
-        memos=tmp_path,
-    )
-    run.training, run.validation = reduced.training, reduced.validation
-    packed = run.training.packed
-    run.finish()
-    reduced.undo(run.state, run.plan, settings=run.settings)
-    return packed, run.state.history, run.weights()
+    model = kit.tiny_bert()
+    plan = kit.plan_for(model, frozen=frozen)
+    reduced, run = kit.reduced_run(model, plan, tmp_path, memo_gib=1.0, recompute=recompute)
+    return reduced.training.packed, run.state.history, run.weights()
 
 
 def lowest(name: str) -> bool:
