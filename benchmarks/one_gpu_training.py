@@ -22,17 +22,14 @@ import transformers  # noqa: E402
 
 from benchmarks.gpu_cases import CASES, MODELS, GpuCase, random_rows  # noqa: E402
 from benchmarks.matrix_rate import needed_operations  # noqa: E402
+from benchmarks.one_training import moments_of_ours  # noqa: E402
 from tritune.compute import prepare_torch  # noqa: E402
-from tritune.objectives.named import objective_named  # noqa: E402
 from tritune.plan.make import make_plan  # noqa: E402
 from tritune.plan.tuning_plan import TuningPlan  # noqa: E402
 from tritune.settings.method import FullSettings  # noqa: E402
-from tritune.settings.train import ComputeSettings, TrainSettings  # noqa: E402
+from tritune.settings.train import ComputeSettings  # noqa: E402
 from tritune.tokens import TokenTable  # noqa: E402
-from tritune.training.loop import train  # noqa: E402
-from tritune.training.optimizer import plan_optimizer  # noqa: E402
-from tritune.training.reduced import reduce_training  # noqa: E402
-from tritune.training.state import TrainingState  # noqa: E402
+from tritune.training.batches import epoch_batches  # noqa: E402
 
 FIRST_STEPS = 12
 """In which sizes are met, code is compiled and memory is taken, before the first turn."""
@@ -106,42 +103,16 @@ def steps_of_ours(
     model: Any, plan: TuningPlan, rows: TokenTable, case: GpuCase, *, seed: int, compiles: bool
 ) -> Iterator[tuple[Any, np.ndarray]]:
     """Yield the loss and the lengths of each step, by the loop of the stage `train`."""
-    objective = objective_named("single_label")
     few = random_rows(replace(case, batch_size=4), 1, seed=seed + 1)
-    settings = TrainSettings(epochs=1, batch_size=case.batch_size, monitor="accuracy")
     precision = "bf16" if DEVICE == "cuda" else "fp32"
-    with tempfile.TemporaryDirectory() as memos:
-        reduced = reduce_training(
-            model,
-            plan,
-            rows,
-            few,
-            objective=objective,
-            precision=precision,
-            memo_gib=0.0,
-            compiles=compiles,
-            pad_token_id=0,
-            memos=Path(memos),
+    work = {"epochs": 1, "batch_size": case.batch_size, "precision": precision, "seed": seed}
+    batches = epoch_batches(rows.rows, batch_size=case.batch_size, seed=seed, epoch=0)
+    with tempfile.TemporaryDirectory() as folder:
+        moments = moments_of_ours(
+            model, plan, (rows, few), folder=Path(folder), pad_token_id=0, work=work, compiles=compiles
         )
-        state = TrainingState(model, plan_optimizer(model, plan, weight_decay=settings.weight_decay))
-        order = np.random.RandomState([seed, 0, 0]).permutation(rows.rows)  # that of `epoch_batches`
-        for moment in train(
-            state,
-            plan,
-            reduced.training,
-            reduced.validation,
-            objective=objective,
-            settings=settings,
-            monitor="accuracy",
-            precision=precision,
-            device=model.device,
-            pad_token_id=0,
-            seed=seed,
-            score=lambda _: {"accuracy": 0.0},
-            recorded=reduced.recorded,
-        ):
-            begin = (moment.step - 1) * case.batch_size
-            yield moment.loss, rows.lengths[order[begin : begin + case.batch_size]]
+        for moment, chosen in zip(moments, batches, strict=True):
+            yield moment.loss, rows.lengths[chosen]
 
 
 def steps_of_trainer(

@@ -88,7 +88,8 @@ def train_with_ours(
     model.to(prepare_torch(ComputeSettings(threads=work["threads"])))
     tables = splits(folder)
     started = time.monotonic()
-    for _ in moments_of_ours(model, plan, tables, folder=folder, info=info, work=work):
+    pad = info.pad_token_id
+    for _ in moments_of_ours(model, plan, tables, folder=folder, pad_token_id=pad, work=work):
         pass
     return time.monotonic() - started
 
@@ -99,16 +100,17 @@ def moments_of_ours(
     tables: tuple[TokenTable, TokenTable],
     *,
     folder: Path,
-    info: TokensInfo,
+    pad_token_id: int,
     work: dict[str, Any],
+    compiles: bool = False,
 ) -> Iterator[Moment]:
     """Yield each step of a whole training, from what makes it shorter to the model put together again.
 
     Args:
-        tables: the training and the validation split.
+        tables: the training and the validation split, of texts of one label.
     """
     training, validation = tables
-    objective = objective_named(info.objective)
+    objective = objective_named("single_label")
     settings = TrainSettings(
         epochs=work["epochs"], batch_size=work["batch_size"], patience=work["epochs"], monitor="accuracy"
     )
@@ -121,7 +123,8 @@ def moments_of_ours(
         objective=objective,
         precision=work["precision"],
         memo_gib=ComputeSettings().prefix_memo_gib,
-        pad_token_id=info.pad_token_id,
+        compiles=compiles,
+        pad_token_id=pad_token_id,
         memos=Path(memos),
     )
     state = TrainingState(model, plan_optimizer(model, plan, weight_decay=settings.weight_decay))
@@ -135,7 +138,7 @@ def moments_of_ours(
         monitor="accuracy",
         precision=work["precision"],
         device=model.device,
-        pad_token_id=info.pad_token_id,
+        pad_token_id=pad_token_id,
         seed=work["seed"],
         score=lambda outputs: classification_metrics(validation.labels, softmax(outputs.values)),
         recorded=reduced.recorded,

@@ -118,7 +118,8 @@ def profiled(folder: Path, case: Case, *, precision: str, steps: int, threads: i
     work = {"epochs": case.epochs, "batch_size": BATCH_SIZE, "precision": precision, "seed": SEED}
     # Within one epoch, so that no evaluation is among the steps.
     steps = min(steps, (tables[0].rows // BATCH_SIZE - 1 - WARM_UP) // 2)
-    moments = moments_of_ours(model, plan, tables, folder=folder, info=info, work=work)
+    pad = info.pad_token_id
+    moments = moments_of_ours(model, plan, tables, folder=folder, pad_token_id=pad, work=work)
     list(islice(moments, WARM_UP))
     started = time.perf_counter()
     list(islice(moments, steps))
