@@ -1,6 +1,6 @@
 """Does the sweep find a rate that scores like the best of a fine grid, and at what share of its cost?
 
-    python -m benchmarks.sweep --data banking77/ --text text --label label --rows 1000 --methods full partial
+    python -m benchmarks.sweep --data banking77/ --rows 1000
 
 For each method: nine rates, a quarter to four times the plan's in half octaves, three seeds each, whole
 trainings, scored on the test split after the last epoch; against the rate that the sweep takes, which sees
@@ -8,7 +8,15 @@ training and validation rows only, trained from the same three seeds. A case hol
 sweep's rate is at most one standard error below that of the grid's best rate: of this rate's mean over seeds.
 The grid's best is chosen on the very scores that it is compared by, which favours the grid.
 Cases are added to docs/benchmarks/sweep.json, and every training is kept there when it is done: run it again
-for another --data, or to go on. Labelled texts only.
+for another --data, or to go on. Labelled texts only. Those recorded are of
+
+    python -m benchmarks.sweep --rows 400
+    python -m benchmarks.topics languages > languages.jsonl
+    python -m benchmarks.sweep --rows 400 --data languages.jsonl
+    python -m benchmarks.topics english_topics > "English topics.jsonl"
+    python -m benchmarks.sweep --rows 400 --data "English topics.jsonl"
+
+and of the first command above, on Banking77.
 """
 
 import argparse

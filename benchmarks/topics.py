@@ -1,5 +1,12 @@
-"""The demo's task in more languages, so that there are rows enough for a benchmark's sample."""
+"""The demo's corpus in more languages, so that there are rows enough for a benchmark's sample.
 
+    python -m benchmarks.topics languages > languages.jsonl
+
+writes rows of it under labels of one's choice, as jsonl: for benchmarks that take --data.
+"""
+
+import argparse
+import json
 from collections.abc import Iterator
 
 from tritune.address import package_path
@@ -23,6 +30,35 @@ as the English ones: the same topic is the same label."""
 
 def rows_of_all_languages() -> Iterator[dict[str, str]]:
     """Yield {"text": utterance, "label": topic} of every language above."""
-    corpus = package_path("package:chatterbot_corpus/data", key="benchmark")
     for language in LANGUAGES:
-        yield from topic_rows(conversation_files(corpus / language))
+        yield from rows_of(language)
+
+
+def rows_of(language: str) -> Iterator[dict[str, str]]:
+    """Yield {"text": utterance, "label": topic} of one language."""
+    corpus = package_path("package:chatterbot_corpus/data", key="benchmark")
+    yield from topic_rows(conversation_files(corpus / language))
+
+
+def rows_by_language() -> Iterator[dict[str, str]]:
+    """Yield {"text": utterance, "label": language}, each utterance under the first language that has it."""
+    seen: set[str] = set()
+    for language in LANGUAGES:
+        for row in rows_of(language):
+            if row["text"] not in seen:
+                seen.add(row["text"])
+                yield {"text": row["text"], "label": language}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("labels", choices=("languages", "english_topics"))
+    labels = parser.parse_args().labels
+    for row in rows_by_language() if labels == "languages" else rows_of("english"):
+        print(json.dumps(row))
+
+
+if __name__ == "__main__":
+    main()
