@@ -3,6 +3,9 @@
 `TRITUNE_PICTURES=docs/pictures` makes them anew.
 """
 
+# A fixture is imported by name, and tests ask for it by name.
+# ruff: noqa: F401, F811
+
 import json
 import os
 import shutil
@@ -13,6 +16,10 @@ from typing import Any
 
 import pytest
 from toy_project import STAGES, Toy, wait_until
+
+from benchmarks import nights
+from benchmarks.play import Play
+from tests.nightly_project import project
 
 
 @pytest.fixture
@@ -90,3 +97,25 @@ def test_a_run_shows_its_stages_logs_tables_report_and_end(
     page.get_by_text("train full on").first.wait_for()
     page.get_by_text("Crashed").first.wait_for()
     take(page, "crashed", tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_night_shows_what_was_decided_and_why(
+    project: Play, start_prefect: Callable[..., str], page: Any, tmp_path: Path
+):
+    url = start_prefect()
+    ui = url.removesuffix("/api")
+    project.clone.environment["PREFECT_API_URL"] = url
+    nights.first(project)
+    nights.many_rows(project)
+    nights.wrong_labels(project)
+    page.goto(f"{ui}/runs")
+    for state in ("Promoted", "KeptOut"):
+        page.get_by_text(state).first.wait_for()
+    take(page, "nights", tmp_path)
+    newest = query(url, "artifacts", {"sort": "CREATED_DESC"})
+    decision = next(one for one in newest if one["key"] == "decision")
+    page.goto(f"{ui}/artifacts/artifact/{decision['id']}")
+    page.get_by_text("kept out").first.wait_for()
+    take(page, "decision", tmp_path)
