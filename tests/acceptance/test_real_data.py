@@ -90,6 +90,7 @@ def test_questions_of_squadshifts(learnt_from_a_cut):
     assert test["answer_f1"] > 0
 
 
+@pytest.mark.slow  # nearly a minute, and dialogues and this model have default tests of their own
 def test_dialogues_of_taskmaster4(learnt_from_a_cut, tmp_path):
     rows = {"train": 12, "validation": 2, "test": 2}
     test, history = learnt_from_a_cut("taskmaster4", rows=rows, epochs=2, batch_size=4)
