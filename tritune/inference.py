@@ -53,8 +53,13 @@ def model_outputs(
     own: dict[int, np.ndarray] = {}
     with (
         evaluating(model),
-        torch.inference_mode(),
-        torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16"),
+        torch.no_grad(),  # in inference mode autocast would cast every weight anew for every piece
+        torch.autocast(
+            device.type,
+            dtype=torch.bfloat16,
+            enabled=precision == "bf16",
+            cache_enabled=not processes.sharded,
+        ),
     ):
         for piece in todo[sharing.number :: sharing.count]:
             batch = collate(table, chosen[piece], pad_token_id=pad_token_id).to(device)

@@ -117,3 +117,13 @@ def test_some_rows_are_asked_in_the_given_order():
     again = Outputs(every, np.arange(31)).rows_at(chosen)
     assert np.array_equal(again.values, every[chosen])
     assert again.offsets.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_in_bf16_each_weight_is_cast_once_for_all_batches():
+    from torch.profiler import ProfilerActivity, profile
+
+    model = bert().eval()
+    with profile(activities=[ProfilerActivity.CPU], record_shapes=True) as trace:
+        logits_of(model, table(), batch_size=5, precision="bf16", pad_token_id=0)
+    casts = [event for event in trace.events() if event.name == "aten::_to_copy"]
+    assert sum(event.input_shapes[:1] == [[64, 32]] for event in casts) == 2  # one a layer
