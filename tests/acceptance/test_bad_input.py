@@ -1,7 +1,8 @@
 """What a user can get wrong, tried in a clone: one message, exit code 2, nothing half-written.
 
 Each sentence in full is pinned by the test of the module that says it; what the hub can answer (no such
-repository or revision, gated, unreachable) is tried against a server in tests/tritune/models/test_source.py.
+repository or revision, gated, unreachable) is tried against a server in
+tests/tritune/models/test_source_hub.py.
 """
 
 import json

@@ -1,5 +1,6 @@
-"""A folder with base, tokens and a plan, as the stages before a training leave them."""
+"""A folder with base, tokens and a plan, as the stages before a training leave them, and what one leaves."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -66,6 +67,28 @@ def context(scratch: Path, stage: str, inputs: list[str], outputs: list[str], **
         outputs=tuple(outputs),
         scratch=scratch,
     )
+
+
+def training_context(project: Path, scratch: str = "scratch", **params) -> StageContext:
+    return context(
+        project / scratch,
+        "train@m-13",
+        ["base", "data/ingested", "data/tokens", "plans/m", "sweeps/m"],
+        ["checkpoints/m-13", "histories/m-13.parquet"],
+        **params,
+    )
+
+
+def outputs(project: Path, scratch: str = "scratch") -> Path:
+    return project / scratch / "outputs"
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def write_plan(
