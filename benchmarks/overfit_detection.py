@@ -13,7 +13,9 @@ Two kinds of training, whose curves nobody drew:
 A training overfits if its true loss ends 10 % or more above its lowest while its training loss falls, and
 its true share of right answers has gained no more than 0.01 since. It is healthy if its true loss ends within
 2 %. What is in between is told apart. The watch sees what it sees of a real training: a fixed slice of the
-training examples and a finite validation split. The table goes to docs/benchmarks/overfit_detection.md.
+training examples and a finite validation split. How likely by chance a rise may be was chosen on trainings of
+their own, half as many; what other chances would have given there is told too. The tables go to
+docs/benchmarks/overfit_detection.md.
 """
 
 import argparse
@@ -27,7 +29,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tritune.overfit_watch import watch
+from tritune.overfit_watch import CHANCE, Watch, watch
 from tritune.training.loss_parts import example_groups
 
 EPOCHS = (3, 5, 10, 20)
@@ -38,6 +40,10 @@ RUNS = 60
 MARGIN = 0.01
 OVERFITS, HEALTHY = 1.10, 1.02
 """True loss at the end, over its lowest."""
+
+CHANCES = (0.05, 0.1, 0.15, 0.2, 0.3)
+FIRST_OF_OTHERS = 1000
+"""Number of the first of the trainings that the chance was chosen on."""
 
 TARGET_RECALL, TARGET_FALSE_ALARMS = 0.9, 0.1
 RESULT = Path("docs/benchmarks/overfit_detection")
@@ -92,6 +98,7 @@ def main() -> int:
             for epochs in EPOCHS
             for size in VALIDATION
         ],
+        "chances": by_chance(arguments.runs // 2),
     }
     RESULT.parent.mkdir(parents=True, exist_ok=True)
     RESULT.with_suffix(".json").write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", "utf-8")
@@ -100,9 +107,26 @@ def main() -> int:
     return 0
 
 
-def trained(make: Callable[..., Trained], *, epochs: int, size: int, runs: int) -> Iterator[Trained]:
+def by_chance(runs: int) -> list[dict[str, Any]]:
+    """Return the rates for each of some chances, of all trainings together, others than the table's."""
+    judgements = [
+        judged_by_chance(one)
+        for make in KINDS.values()
+        for epochs in EPOCHS
+        for size in VALIDATION
+        for one in trained(make, epochs=epochs, size=size, runs=runs, first=FIRST_OF_OTHERS)
+    ]
+    return [
+        {"chance": chance, **rates([(truth, likely <= chance) for truth, likely in judgements])}
+        for chance in CHANCES
+    ]
+
+
+def trained(
+    make: Callable[..., Trained], *, epochs: int, size: int, runs: int, first: int = 0
+) -> Iterator[Trained]:
     """Yield trainings: the same for the same arguments."""
-    for run in range(runs):
+    for run in range(first, first + runs):
         yield make(np.random.default_rng([run, epochs, size]), epochs=epochs, size=size)
 
 
@@ -221,14 +245,25 @@ def truth_of(one: Trained) -> Truth:
 
 def judged(one: Trained) -> tuple[Truth, bool]:
     """Return what the training is, and whether the watch says that it overfits."""
-    found = watch(
+    return truth_of(one), watched(one, chance=CHANCE).verdict == "overfitting"
+
+
+def judged_by_chance(one: Trained) -> tuple[Truth, float]:
+    """Return what the training is, and from which chance on it is said to overfit; above 1: never."""
+    found = watched(one, chance=1.0)
+    return truth_of(one), float(found.p_value or 0.0) if found.verdict == "overfitting" else 2.0
+
+
+def watched(one: Trained, *, chance: float) -> Watch:
+    """Return what the watch finds in a training."""
+    return watch(
         history_of(one),
         monitor="accuracy",
         margin=MARGIN,
         epochs=len(one.true_loss),
         examples=one.validation.right.shape[1],
+        chance=chance,
     )
-    return truth_of(one), found.verdict == "overfitting"
 
 
 def history_of(one: Trained) -> list[dict[str, Any]]:
@@ -293,6 +328,19 @@ def page(content: Mapping[str, Any]) -> str:
     ):
         runs, alarms = share(rows, truth)
         lines += ["", f"{runs:,} trainings {words}: {_percent(alarms)} are called overfitting."]
+    lines += [
+        "",
+        "## Why this chance",
+        "",
+        f"A rise of the loss counts if it is no likelier than {CHANCE:.0%} by chance. What others would have "
+        f"given on trainings of their own, {content['runs'] // 2} a line:",
+        "",
+        "| chance | found | false alarms | rise of 2 to 10 %: called overfitting |",
+        "|---:|---:|---:|---:|",
+    ]
+    for row in content["chances"]:
+        cells = [_percent(share([row], truth)[1]) for truth in ("overfitting", "healthy", "between")]
+        lines.append(f"| {row['chance']:.0%} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

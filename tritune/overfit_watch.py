@@ -28,9 +28,9 @@ from tritune.statistics.proportions import difference_interval, share_error
 RISE = 0.05
 """Share of its lowest value by which a loss has risen: Prechelt's GL of 5. Less is not worth a word."""
 
-FALSE_ALARMS = 0.1
-"""Of trainings whose loss has not truly risen, the share that may be called overfitting: what an alarm that
-costs a look, and changes nothing, is allowed. No decision between methods rests on it."""
+CHANCE = 0.15
+"""That a loss which has not truly risen is said to rise, once it seems to have risen by `RISE`: what an alarm
+that costs a look, and changes nothing, is allowed. No decision between methods rests on it."""
 
 Verdict = Literal["healthy", "overfitting", "overconfident", "unstable", "underfitting"]
 
@@ -84,7 +84,13 @@ class Watch:
 
 
 def watch(
-    history: Sequence[Mapping[str, Any]], *, monitor: str, margin: float, epochs: int, examples: int
+    history: Sequence[Mapping[str, Any]],
+    *,
+    monitor: str,
+    margin: float,
+    epochs: int,
+    examples: int,
+    chance: float = CHANCE,
 ) -> Watch:
     """Return what a training's history shows.
 
@@ -94,6 +100,7 @@ def watch(
         margin: a gain of the metric that is as good as none, in its own unit.
         epochs: that were allowed.
         examples: of the validation split.
+        chance: a rise of the loss counts if it is no likelier than this by chance, in (0, 1].
     """
     lowest = min(history, key=lambda row: row["validation_loss"])
     last, kept = history[-1], next(row for row in history if row["best"])
@@ -113,7 +120,7 @@ def watch(
     if last["validation_loss"] - lowest["validation_loss"] > RISE * abs(lowest["validation_loss"]):
         # The epoch was chosen for its low loss, so the chance of each that could have been counts.
         p_value = _chance_of_rise(history[:-1], last, since=history.index(lowest))
-        shown = p_value is None or p_value <= FALSE_ALARMS
+        shown = p_value is None or p_value <= chance
         if shown and last[trained] < lowest[trained]:
             gained = advantage(monitor, last[f"validation_{monitor}"], lowest[f"validation_{monitor}"])
             bar = max(margin, _metric_error(monitor, last[f"validation_{monitor}"], examples))

@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 
 from benchmarks.overfit_detection import (
+    CHANCES,
     Answers,
     Trained,
+    by_chance,
     history_of,
     judged,
     line,
@@ -66,6 +68,15 @@ def test_many_epochs_and_examples_are_judged_well_enough():
     assert found["healthy"]["alarms"] <= 0.1 * found["healthy"]["runs"]
 
 
+def test_the_greater_the_chance_that_is_allowed_the_more_is_found():
+    found = by_chance(2)
+    assert [row["chance"] for row in found] == list(CHANCES)
+    for truth in ("overfitting", "healthy", "between"):
+        alarms = [row[truth]["alarms"] for row in found]
+        assert alarms == sorted(alarms)
+    assert 0 < found[0]["overfitting"]["alarms"] <= found[0]["overfitting"]["runs"]
+
+
 def test_the_page_marks_what_misses_the_target():
     row = {
         "kind": "line",
@@ -76,10 +87,10 @@ def test_the_page_marks_what_misses_the_target():
         "overconfident": {"runs": 0, "alarms": 0},
         "between": {"runs": 4, "alarms": 2},
     }
-    text = page(
-        {"runs": 34, "rows": [row, {**row, "kind": "network", "overfitting": {"runs": 0, "alarms": 0}}]}
-    )
+    network_s = {**row, "kind": "network", "overfitting": {"runs": 0, "alarms": 0}}
+    text = page({"runs": 34, "rows": [row, network_s], "chances": [{**row, "chance": 0.05}]})
     assert "| line | 3 | 100 | 10 | 70.0 % | 20 | 5.0 % | finds too few |" in text
     assert "| network | 3 | 100 | 0 |  | 20 | 5.0 % |  |" in text
     assert "8 trainings whose true loss ends 2 to 10 %" in text
     assert "50.0 % are called overfitting." in text
+    assert "| 5% | 70.0 % | 5.0 % | 50.0 % |" in text

@@ -17,7 +17,7 @@ from tritune.outputs import Outputs
 from tritune.tokens import TokenTable
 from tritune.training.some_rows import rows_of
 
-GROUPS = 20
+GROUPS = 50
 """At most; as many as there are examples where these are fewer."""
 
 
