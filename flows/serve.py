@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.home import answers, prepare_environment
-from flows.ui import loopback_server
+from flows.ui import free_port, loopback_server, loopback_url
 from tritune.errors import InputError
 from tritune.pipeline.opening import check_dvc_folder
 from tritune.pipeline.registry import artifact_name
@@ -34,18 +34,24 @@ def serve(*, cron: str, port: int) -> int:
     read_project(root / "params.yaml")
     artifact_name(root)
     prepare_environment(root)
-    check_cron(cron)
     if url := os.environ.get("PREFECT_API_URL"):
+        check_cron(cron)
         if not answers(url):
             raise InputError(
                 f"PREFECT_API_URL is {url}, where no server answers; start it, or `unset PREFECT_API_URL`: "
                 "`tritune serve` brings its own"
             )
         return _serve(cron)
+    port = free_port(port)
+    # Prefect, which the next line imports, reads it once: without it, it would start another server beside
+    # ours, and neither lets a night run whose slot the other one gave.
+    os.environ["PREFECT_API_URL"] = loopback_url(port)
+    check_cron(cron)
     with loopback_server(port) as server:
         if server is None:
             return 1
-        os.environ["PREFECT_API_URL"] = server.url
+        if server.url != os.environ["PREFECT_API_URL"]:
+            raise InputError(f"--port: somebody else took {port} at this moment; ask for another one")
         return _serve(cron)
 
 

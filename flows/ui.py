@@ -58,7 +58,7 @@ def loopback_server(port: int) -> Iterator[Server | None]:
         port: Taken if it is free, else the system picks one.
     """
     port = free_port(port)
-    url = f"http://{HOST}:{port}/api"
+    url = loopback_url(port)
     record = server_record()
     record.parent.mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, _interrupt)
@@ -83,6 +83,11 @@ def loopback_server(port: int) -> Iterator[Server | None]:
         finally:
             record.unlink(missing_ok=True)
             _end(process)
+
+
+def loopback_url(port: int) -> str:
+    """Return the address of the API of a server that listens there."""
+    return f"http://{HOST}:{port}/api"
 
 
 def free_port(wanted: int) -> int:

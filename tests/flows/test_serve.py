@@ -4,6 +4,8 @@
 # ruff: noqa: F401, F811
 
 import json
+import os
+import re
 import signal
 import socket
 import subprocess
@@ -37,6 +39,7 @@ def test_a_schedule_that_can_t_be_read_is_refused_before_anything_starts(
 ):
     monkeypatch.chdir(project.folder)
     monkeypatch.setattr(serve, "prepare_environment", lambda _root: None)
+    monkeypatch.setenv("PREFECT_API_URL", "")  # what the command sets is gone after the test
     assert main(["serve", "--cron", "3 o'clock"]) == 2
     assert capsys.readouterr().err == (
         'error: --cron: "3 o\'clock" is no schedule; give five fields (minute, hour, day, month, weekday), '
@@ -55,6 +58,37 @@ def test_a_server_that_is_named_and_does_not_answer_is_one_sentence(
         "error: PREFECT_API_URL is http://127.0.0.1:9/api, where no server answers; start it, or "
         "`unset PREFECT_API_URL`: `tritune serve` brings its own\n"
     )
+
+
+def test_prefect_knows_of_the_one_server_that_is_started(project: Project):
+    """Else it starts another one, and neither lets a night run whose slot the other one gave."""
+    code = """if True:
+        import contextlib
+        from flows import serve
+        from flows.ui import Server, loopback_url
+
+        @contextlib.contextmanager
+        def started(port):
+            yield Server(loopback_url(port), None)
+
+        def told(cron):
+            from prefect.settings import get_current_settings
+            print(get_current_settings().api.url)
+            return 0
+
+        serve.loopback_server, serve._serve = started, told
+        serve.serve(cron="0 3 * * *", port=0)
+    """
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=project.folder,
+        env={**environment, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/api\n", done.stdout)
 
 
 def test_a_night_that_comes_due_while_another_runs_is_skipped():
