@@ -29,6 +29,15 @@ def run_name(stages: Sequence[Stage], *, source: str) -> str:
     return f"{work} on {_data_name(source)}"
 
 
+def retraining_name(source: str) -> str:
+    """Return what a night does and on which data: `retrain on topics.csv`.
+
+    Args:
+        source: `data.source` of params.yaml.
+    """
+    return f"retrain on {_data_name(source)}"
+
+
 def plan_rows(stages: Sequence[Stage]) -> list[dict[str, str]]:
     """Return one row per stage: what DVC says of it."""
     return [

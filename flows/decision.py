@@ -33,7 +33,7 @@ def publish(root: Path, decision: Decision) -> State:
             key="decision",
             markdown=f"**{decision.outcome}**: {as_markdown(decision.reason)}{about}"
             f"\n\n```json\n{details}\n```",
-            description=f"{decision.outcome}: {decision.reason}",
+            description=f"{decision.outcome} {decision.version}".strip(),
         )
     emit_event(
         event=f"tritune.retrain.{decision.outcome.replace(' ', '-')}",

@@ -15,6 +15,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled
 
+from flows.artifacts import retraining_name
 from flows.cli import project_root
 from flows.decision import USERS_ERROR, publish, show_drift
 from flows.finetune import close_dead_runs
@@ -38,7 +39,15 @@ from tritune.settings.project import read_project
 step = task(cache_policy=NO_CACHE, persist_result=False)
 
 
-@flow(name="retrain")  # type: ignore[untyped-decorator]
+def _run_name() -> str:
+    try:
+        source = read_project(project_root(Path.cwd()) / "params.yaml").data.source
+    except InputError:
+        return "retrain"  # the night itself says what is wrong
+    return retraining_name(source)
+
+
+@flow(name="retrain", flow_run_name=_run_name)  # type: ignore[untyped-decorator]
 def retrain() -> State:
     """Retrain on what the sources hold now, and put the result in the champion's place if it may."""
     root = project_root(Path.cwd())

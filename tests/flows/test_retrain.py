@@ -258,6 +258,7 @@ def test_every_decision_is_in_git_an_artifact_an_event_and_a_state(
     assert (ended.name, ended.message, ended.is_completed()) == (state, "because of *this*", completed)
     artifact, event = shown
     assert artifact["key"] == "decision"
+    assert artifact["description"] == f"{outcome} v0.0.2"
     assert artifact["markdown"].startswith(
         f"**{outcome}**: because of \\*this\\*\n\nVersion: classifier v0.0.2"
     )
@@ -266,6 +267,13 @@ def test_every_decision_is_in_git_an_artifact_an_event_and_a_state(
     assert event["payload"]["reason"] == "because of *this*"
     (kept,) = read_decisions(registered.folder)
     assert (kept.outcome, kept.reason, kept.version) == (outcome, "because of *this*", "v0.0.2")
+
+
+def test_a_night_s_name_says_on_which_data(registered: Project, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(registered.folder)
+    assert retrain._run_name() == "retrain on rows.csv"
+    (registered.folder / "params.yaml").write_text("data: 3\n")
+    assert retrain._run_name() == "retrain"
 
 
 def test_the_second_of_two_says_so_and_ends(

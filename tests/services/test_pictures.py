@@ -113,7 +113,7 @@ def test_a_night_shows_what_was_decided_and_why(
     page.goto(f"{ui}/runs")
     for state in ("Promoted", "KeptOut"):
         page.get_by_text(state).first.wait_for()
-    take(page, "nights", tmp_path)
+    page.get_by_text("retrain on tickets").first.wait_for()
     newest = query(url, "artifacts", {"sort": "CREATED_DESC"})
     decision = next(one for one in newest if one["key"] == "decision")
     page.goto(f"{ui}/artifacts/artifact/{decision['id']}")
