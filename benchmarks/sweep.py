@@ -54,6 +54,7 @@ def main() -> None:
             for done in trainings(method, options, case):
                 write(content)
                 print(f"{key}: {done}", flush=True)
+            write(content)
     print(page(content))
 
 
