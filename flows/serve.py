@@ -34,25 +34,22 @@ def serve(*, cron: str, port: int) -> int:
     read_project(root / "params.yaml")
     artifact_name(root)
     prepare_environment(root)
-    if url := os.environ.get("PREFECT_API_URL"):
-        check_cron(cron)
-        if not answers(url):
+    named = os.environ.get("PREFECT_API_URL")
+    if not named:
+        port = free_port(port)
+        # Before `check_cron` imports Prefect, which reads it once: without it, it would start another server
+        # beside ours, and neither lets a night run whose slot the other one gave.
+        os.environ["PREFECT_API_URL"] = loopback_url(port)
+    check_cron(cron)
+    if named:
+        if not answers(named):
             raise InputError(
-                f"PREFECT_API_URL is {url}, where no server answers; start it, or `unset PREFECT_API_URL`: "
+                f"PREFECT_API_URL is {named}, where no server answers; start it, or `unset PREFECT_API_URL`: "
                 "`tritune serve` brings its own"
             )
         return _serve(cron)
-    port = free_port(port)
-    # Prefect, which the next line imports, reads it once: without it, it would start another server beside
-    # ours, and neither lets a night run whose slot the other one gave.
-    os.environ["PREFECT_API_URL"] = loopback_url(port)
-    check_cron(cron)
     with loopback_server(port) as server:
-        if server is None:
-            return 1
-        if server.url != os.environ["PREFECT_API_URL"]:
-            raise InputError(f"--port: somebody else took {port} at this moment; ask for another one")
-        return _serve(cron)
+        return 1 if server is None else _serve(cron)
 
 
 def check_cron(cron: str) -> None:

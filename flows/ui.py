@@ -29,7 +29,7 @@ def ui(*, port: int) -> int:
     if url := running_server():
         print(f"the Prefect UI is there already: {url.removesuffix('/api')}")
         return 0
-    with loopback_server(port) as server:
+    with loopback_server(free_port(port)) as server:
         if server is None:
             return 1
         print(f"Prefect UI: {server.url.removesuffix('/api')}  (Ctrl-C ends it)", flush=True)
@@ -55,9 +55,8 @@ def loopback_server(port: int) -> Iterator[Server | None]:
     """Run a server inside the block, where every run of this project finds it; None if it did not start.
 
     Args:
-        port: Taken if it is free, else the system picks one.
+        port: One that is free.
     """
-    port = free_port(port)
     url = loopback_url(port)
     record = server_record()
     record.parent.mkdir(parents=True, exist_ok=True)
