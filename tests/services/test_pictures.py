@@ -36,6 +36,13 @@ def page() -> Iterator[Any]:
         browser.close()
 
 
+def show(page: Any, address: str, *texts: str) -> None:
+    """Go to an address and wait until each text is there."""
+    page.goto(address)
+    for text in texts:
+        page.get_by_text(text).first.wait_for()
+
+
 def take(page: Any, name: str, tmp_path: Path) -> None:
     folder = Path(os.environ.get("TRITUNE_PICTURES", tmp_path))
     page.wait_for_timeout(1500)  # what slides into place has arrived
@@ -63,25 +70,20 @@ def test_a_run_shows_its_stages_logs_tables_report_and_end(
     wait_until(lambda: run.poll() is not None or toy.scratch_step("train@full-13") >= 10, seconds=240)
     assert run.poll() is None, run.communicate()[0]
     (shown,) = query(url, "flow_runs", {})
-    page.goto(f"{ui}/runs/flow-run/{shown['id']}")
-    page.get_by_text("train full, partial, adaptive on").first.wait_for()
-    page.get_by_text("train@full-13").first.wait_for()
-    page.get_by_text("epoch 1/1").first.wait_for()  # progress, in the log
+    progress = "epoch 1/1"  # in the log
+    address = f"{ui}/runs/flow-run/{shown['id']}"
+    show(page, address, "train full, partial, adaptive on", "train@full-13", progress)
     take(page, "training", tmp_path)
     output, _ = run.communicate(timeout=400)
     assert run.returncode == 0, output
 
-    page.goto(f"{ui}/runs/flow-run/{shown['id']}?tab=Task%20Runs")
-    for stage in STAGES:
-        page.get_by_text(stage).first.wait_for()
+    show(page, f"{address}?tab=Task%20Runs", *STAGES)
     take(page, "stages", tmp_path)
     artifacts = {one["key"]: one["id"] for one in query(url, "artifacts", {})}
     assert {"plan", "comparison", "report"} <= set(artifacts)
-    page.goto(f"{ui}/artifacts/artifact/{artifacts['report']}")
-    page.get_by_text("it has the highest score").first.wait_for()
+    show(page, f"{ui}/artifacts/artifact/{artifacts['report']}", "it has the highest score")
     take(page, "report", tmp_path)
-    page.goto(f"{ui}/artifacts/artifact/{artifacts['plan']}")
-    page.get_by_text("never ran with these settings").first.wait_for()
+    show(page, f"{ui}/artifacts/artifact/{artifacts['plan']}", "never ran with these settings")
     take(page, "plan", tmp_path)
 
     toy.change("method.full", lr=0.02)
@@ -93,9 +95,7 @@ def test_a_run_shows_its_stages_logs_tables_report_and_end(
         lambda: query(url, "flow_runs", {"sort": "START_TIME_DESC"})[0]["state_name"] == "Crashed",
         seconds=240,
     )
-    page.goto(f"{ui}/runs")
-    page.get_by_text("train full on").first.wait_for()
-    page.get_by_text("Crashed").first.wait_for()
+    show(page, f"{ui}/runs", "train full on", "Crashed")
     take(page, "crashed", tmp_path)
 
 
@@ -110,12 +110,8 @@ def test_a_night_shows_what_was_decided_and_why(
     nights.first(project)
     nights.many_rows(project)
     nights.wrong_labels(project)
-    page.goto(f"{ui}/runs")
-    for state in ("Promoted", "KeptOut"):
-        page.get_by_text(state).first.wait_for()
-    page.get_by_text("retrain on tickets").first.wait_for()
+    show(page, f"{ui}/runs", "Promoted", "KeptOut", "retrain on tickets")
     newest = query(url, "artifacts", {"sort": "CREATED_DESC"})
     decision = next(one for one in newest if one["key"] == "decision")
-    page.goto(f"{ui}/artifacts/artifact/{decision['id']}")
-    page.get_by_text("kept out").first.wait_for()
+    show(page, f"{ui}/artifacts/artifact/{decision['id']}", "kept out")
     take(page, "decision", tmp_path)

@@ -1,5 +1,8 @@
 """What the comparison chooses, says, warns of and refuses."""
 
+# A fixture is imported by name, and tests ask for it by name.
+# ruff: noqa: F401, F811
+
 import csv
 import json
 import os
@@ -11,17 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests.tasks import fabricated
-from tests.tasks.compared import compare
+from tests.tasks.compared import compare, project
 from tritune.errors import InputError
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def project(tmp_path, monkeypatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    fabricated.fabricate(tmp_path)
-    return tmp_path
 
 
 @pytest.mark.usefixtures("project")

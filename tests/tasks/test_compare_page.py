@@ -1,5 +1,8 @@
 """The page of the comparison: what it shows, and that any browser and a screen reader can read it."""
 
+# A fixture is imported by name, and tests ask for it by name.
+# ruff: noqa: F401, F811
+
 import itertools
 import json
 import os
@@ -7,23 +10,15 @@ import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 
 from tests.tasks import fabricated
-from tests.tasks.compared import compare
+from tests.tasks.compared import compare, project
 from tritune.sweep.halving import Trial
 from tritune.sweep.result import GradientNorm, Round, Sweep
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
-
-@pytest.fixture
-def project(tmp_path, monkeypatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    fabricated.fabricate(tmp_path)
-    return tmp_path
 
 
 @pytest.mark.usefixtures("project")

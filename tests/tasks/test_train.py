@@ -1,5 +1,8 @@
 """What a training leaves: checkpoint, history and measurements, and what it refuses."""
 
+# A fixture is imported by name, and tests ask for it by name.
+# ruff: noqa: F401, F811
+
 import json
 from pathlib import Path
 
@@ -11,9 +14,9 @@ from safetensors.torch import load_file
 from tasks import train
 from tests.tasks.training_folder import (
     LABELS,
-    fill,
     hashes,
     outputs,
+    project,
     training_context,
     write_plan,
     write_sweep,
@@ -25,14 +28,6 @@ from tritune.plan.tuning_plan import TuningPlan
 from tritune.settings.method import LoraSettings
 from tritune.sweep.result import Sweep
 from tritune.training.progress import EpochProgress, parse_progress
-
-
-@pytest.fixture
-def project(tmp_path: Path, tiny_base: Path, topic_rows, monkeypatch) -> Path:
-    """A folder with base, tokens and a plan that freezes the embeddings, as the stages before leave them."""
-    monkeypatch.chdir(tmp_path)
-    fill(tmp_path, tiny_base, topic_rows)
-    return tmp_path
 
 
 def test_the_checkpoint_loads_with_transformers_and_knows_its_labels(project, topic_rows):

@@ -1,5 +1,8 @@
 """A training gives the same result anew: in another run, after it was killed, in several processes."""
 
+# A fixture is imported by name, and tests ask for it by name.
+# ruff: noqa: F401, F811
+
 import json
 import os
 import shutil
@@ -16,20 +19,12 @@ import torch
 from safetensors.torch import load_file
 
 from tasks import train
-from tests.tasks.training_folder import fill, hashes, outputs, training_context, write_plan
+from tests.tasks.training_folder import hashes, outputs, project, training_context, write_plan
 from tritune.errors import InputError
 from tritune.objectives import single_label
 from tritune.training.progress import EpochProgress, parse_progress
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def project(tmp_path: Path, tiny_base: Path, topic_rows, monkeypatch) -> Path:
-    """A folder with base, tokens and a plan that freezes the embeddings, as the stages before leave them."""
-    monkeypatch.chdir(tmp_path)
-    fill(tmp_path, tiny_base, topic_rows)
-    return tmp_path
 
 
 def test_two_runs_give_the_same_bytes(project):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from tasks import tokenize
 from tritune.models.load import load_model
@@ -46,6 +47,14 @@ def fill(folder: Path, base: Path, topic_rows: Sequence[tuple[str, str]]) -> Non
     (folder / "scratch-tokenize/outputs/data/tokens").rename(folder / "data/tokens")
     write_plan(folder)
     write_sweep(folder, Sweep(reason="the rates of the plan"))
+
+
+@pytest.fixture
+def project(tmp_path: Path, tiny_base: Path, topic_rows, monkeypatch) -> Path:
+    """A folder with base, tokens and a plan that freezes the embeddings, as the stages before leave them."""
+    monkeypatch.chdir(tmp_path)
+    fill(tmp_path, tiny_base, topic_rows)
+    return tmp_path
 
 
 def write_sweep(folder: Path, sweep: Sweep) -> None:
