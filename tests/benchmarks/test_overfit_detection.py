@@ -1,20 +1,8 @@
 import numpy as np
 import pytest
 
-from benchmarks.overfit_detection import (
-    CHANCES,
-    Answers,
-    Trained,
-    by_chance,
-    history_of,
-    judged,
-    line,
-    network,
-    page,
-    rates,
-    trained,
-    truth_of,
-)
+from benchmarks.overfit_detection import CHANCES, by_chance, history_of, judged, page, rates, truth_of
+from benchmarks.simulated_trainings import Answers, Trained, line, network, trained
 
 
 @pytest.mark.parametrize("seed", range(4))
