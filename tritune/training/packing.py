@@ -26,7 +26,6 @@ from tritune.models.modes import evaluating
 from tritune.models.same_outputs import same_outputs
 from tritune.objectives.objective import Objective
 from tritune.tokens import TokenTable
-from tritune.training.attention import precision_of
 from tritune.training.batches import Batch, collate
 from tritune.training.own_rows import looks_of
 from tritune.training.packed_attention import ATTRIBUTE, LOOKS_BACK, PLAIN, packed_attention
@@ -35,10 +34,6 @@ from tritune.training.row_layout import RowLayout
 ARGUMENT = "row_lengths"
 POSITIONS = ("position_embeddings", "position_ids")
 """What a layer is given for each place, beside its hidden states."""
-
-TOKENS_AT_ONCE = 16
-"""In bf16 on a processor fillers make a batch's tokens a multiple of so many: for each new shape of a product
-its library writes a kernel, which takes about as long as the products of a few dozen tokens."""
 
 OURS = "sdpa_by_row"
 """Name in transformers' registry of attentions."""
@@ -228,8 +223,7 @@ class Packing:
             if self.fixed is not None:
                 self.layout = self.fixed
             elif self.always or int(lengths.sum()) < rows * longest:
-                tokens = _tokens_to_run(int(lengths.sum()), hidden)
-                self.layout = RowLayout(lengths, longest=longest, device=hidden.device, tokens=tokens)
+                self.layout = RowLayout(lengths, longest=longest, device=hidden.device)
             if self.layout is not None:
                 if arguments:
                     arguments = (self.layout.pack(hidden), *arguments[1:])
@@ -258,13 +252,6 @@ class Packing:
         if isinstance(output, torch.Tensor):
             return layout.unpack(output)
         return (layout.unpack(output[0]), *output[1:])
-
-
-def _tokens_to_run(count: int, hidden: torch.Tensor) -> int | None:
-    """Return how many tokens run with the fillers; None: as many as there are."""
-    if hidden.device.type != "cpu" or precision_of(hidden) != torch.bfloat16:
-        return None
-    return -(-count // TOKENS_AT_ONCE) * TOKENS_AT_ONCE
 
 
 def _without_mask(

@@ -16,10 +16,6 @@ from tritune.training.transfer import put_into, to_device
 PAIRS_PER_GROUP = 4000
 """Pairs of places whose attention costs about as much as one more group does."""
 
-ROWS_AT_ONCE = 4
-"""Groups have a multiple of so many rows where they can: for each new shape of a product in bf16 the
-processor's library writes a kernel, which takes longer than the products of a short row's attention."""
-
 
 @dataclass(frozen=True)
 class Group:
@@ -165,14 +161,9 @@ def group_starts(lengths: list[int]) -> list[int]:
     starts, padding = [0], 0
     for position, length in enumerate(lengths):
         padding += lengths[starts[-1]] ** 2 - length**2
-        while padding > PAIRS_PER_GROUP:
-            start = position - (position - starts[-1]) % ROWS_AT_ONCE
-            if start == starts[-1]:
-                if padding <= 2 * PAIRS_PER_GROUP:
-                    break  # another kernel would cost more
-                start = position
-            starts.append(start)
-            padding = sum(lengths[start] ** 2 - each**2 for each in lengths[start : position + 1])
+        if padding > PAIRS_PER_GROUP:
+            starts.append(position)
+            padding = 0
     return starts
 
 

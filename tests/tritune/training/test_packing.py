@@ -13,10 +13,10 @@ import transformers
 from tests.tritune.training.tiny_sizes import BERT, DEBERTA_V2, DISTILBERT, ELECTRA, GEMMA3, GPT2, LLAMA
 from tritune.objectives.named import objective_named
 from tritune.tokens import IGNORED
-from tritune.training import packing, row_layout
+from tritune.training import row_layout
 from tritune.training.batches import collate
 from tritune.training.checkpoint import load_checkpoint, save_checkpoint
-from tritune.training.packing import TOKENS_AT_ONCE, packed_layers
+from tritune.training.packing import packed_layers
 from tritune.training.reduced import leave_out_padding, reduce_training
 
 SINGLE = objective_named("single_label")
@@ -105,28 +105,6 @@ def test_no_padding_runs_through_the_layers(kit, name):
                 module.register_forward_hook(lambda _, given, __: ran.append(given[0].shape[:-1].numel()))
     SINGLE.outputs(model, collate(replace(table, packed=True), np.arange(12), pad_token_id=0))
     assert set(ran) == ({table.lengths[:12].sum()} if name != "gpt2" else set())
-
-
-@pytest.mark.parametrize("name", PACKED)
-def test_fillers_change_neither_loss_nor_gradients(kit, monkeypatch, name):
-    monkeypatch.setattr(packing, "_tokens_to_run", lambda count, _: count + 5)
-    model, table = tiny(name), kit.token_table(20)
-    padded = loss_and_gradients(model, table)
-    assert pack(model, table) is not None
-    assert_same(padded, loss_and_gradients(model, replace(table, packed=True)))
-
-
-def test_in_bf16_products_come_in_few_shapes(kit):
-    model, table = tiny("bert"), kit.token_table(20)
-    packed, ran = pack(model, table), set()
-    for layer in packed._layers:
-        layer.output.dense.register_forward_hook(lambda _, given, __: ran.add(given[0].shape[1]))
-    with torch.autocast("cpu", torch.bfloat16):
-        for rows in range(4, 20):
-            batch = collate(replace(table, packed=True), np.arange(rows), pad_token_id=0)
-            SINGLE.loss_sum(model, batch, label_smoothing=0.0).backward()
-    assert len(ran) > 2
-    assert all(tokens % TOKENS_AT_ONCE == 0 for tokens in ran)
 
 
 @pytest.mark.parametrize("name", PADDED)
