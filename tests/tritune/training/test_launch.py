@@ -66,6 +66,7 @@ def test_the_first_process_alone_is_heard_and_its_value_comes_back(tmp_path, cap
 def second_dies(number: int, folder: Path, signal_number: int) -> None:
     write_pid(number, folder)
     if number:
+        pids(folder)  # the other one has begun, too
         os.kill(os.getpid(), signal_number)
     time.sleep(600)
 
