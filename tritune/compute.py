@@ -44,6 +44,17 @@ def prepare_torch(settings: ComputeSettings) -> torch.device:
     return torch.device("cuda" if on_gpu else "cpu")
 
 
+def mixed_precision(device: torch.device, precision: str, *, keep_casts: bool = True) -> torch.autocast:
+    """Return the context in which matrix products are computed in a precision, fp32 or bf16.
+
+    Args:
+        keep_casts: whether a weight that learns is cast once within it, which holds the casts of all of them.
+    """
+    return torch.autocast(
+        device.type, dtype=torch.bfloat16, enabled=precision == "bf16", cache_enabled=keep_casts
+    )
+
+
 def chosen_precision(settings: ComputeSettings, device: torch.device) -> Literal["fp32", "bf16"]:
     """Return the precision of the matrix products: as set, or for `auto` the fastest that the hardware has.
 

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from tritune.compute import mixed_precision
 from tritune.models.modes import evaluating
 from tritune.objectives.objective import Objective
 from tritune.outputs import Outputs
@@ -54,12 +55,7 @@ def model_outputs(
     with (
         evaluating(model),
         torch.no_grad(),  # in inference mode autocast would cast every weight anew for every piece
-        torch.autocast(
-            device.type,
-            dtype=torch.bfloat16,
-            enabled=precision == "bf16",
-            cache_enabled=not processes.sharded,
-        ),
+        mixed_precision(device, precision, keep_casts=not processes.sharded),
     ):
         for piece in todo[sharing.number :: sharing.count]:
             batch = collate(table, chosen[piece], pad_token_id=pad_token_id).to(device)

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
+from tritune.compute import mixed_precision
 from tritune.models.modes import evaluating
 from tritune.objectives.objective import Objective
 from tritune.plan.tuning_plan import TuningPlan
@@ -59,7 +60,7 @@ def gradient_norms(
         for batch in batches:
             for piece in pieces(batch, lengths[batch], packed=table.packed):
                 inputs = collate(table, piece, pad_token_id=pad_token_id).to(device)
-                with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
+                with mixed_precision(device, precision):
                     loss = objective.loss_sum(model, inputs, label_smoothing=0.0) / terms
                 loss.backward()
     squares: dict[str, list[float]] = {}

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch.nn.utils import clip_grad_norm_
 
+from tritune.compute import mixed_precision
 from tritune.errors import InputError
 from tritune.inference import model_outputs
 from tritune.metrics.catalogue import NEGATIVE_LOG_LIKELIHOOD, advantage
@@ -116,18 +117,11 @@ def train(
     most_terms = places_at_once(model)
     validation_parts = loss_parts(objective, validation)
     slice_parts = None if train_slice is None else loss_parts(objective, train_slice.table)
-    autocast = partial(
-        torch.autocast,
-        device.type,
-        dtype=torch.bfloat16,
-        enabled=precision == "bf16",
-        # It would keep all weights of a pass, of which each process is to have a part only.
-        cache_enabled=not processes.sharded,
-    )
 
     def one_pass(batch: Batch, terms: torch.Tensor | float) -> torch.Tensor:
         """Return the share of the step's mean loss that a batch has, once its gradients are added."""
-        with autocast():
+        # Of all weights each process of a sharded training is to have a part only.
+        with mixed_precision(device, precision, keep_casts=not processes.sharded):
             loss_sum = objective.loss_sum(model, batch, label_smoothing=settings.label_smoothing)
         share = loss_sum / terms
         share.backward()

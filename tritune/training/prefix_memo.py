@@ -18,6 +18,7 @@ import transformers
 from torch import nn
 from transformers import PreTrainedModel
 
+from tritune.compute import mixed_precision
 from tritune.models.modes import evaluating
 from tritune.tokens import TokenTable
 from tritune.training.batches import collate
@@ -89,7 +90,7 @@ def fill_memo(
             batch = collate(table, rows, pad_token_id=pad_token_id).to(device)
             with (
                 torch.inference_mode(),
-                torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16"),
+                mixed_precision(device, precision),
             ):
                 output = prefix.output(batch.inputs())
                 output = output.to(torch.bfloat16 if precision == "bf16" else torch.float32).cpu()

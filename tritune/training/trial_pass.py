@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from tritune.compute import mixed_precision
 from tritune.objectives.objective import Objective
 from tritune.tokens import TokenTable
 from tritune.training.batches import collate
@@ -32,7 +33,7 @@ def trial_pass(
     rows = np.arange(min(TRIED_ROWS, table.rows))
     batch = collate(table, rows, pad_token_id=pad_token_id).to(model.device)
     with _training(model), torch.random.fork_rng():
-        with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
+        with mixed_precision(model.device, precision):
             loss = objective.loss_sum(model, batch, label_smoothing=0.0)
         loss.backward()
 
