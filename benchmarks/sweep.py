@@ -16,7 +16,7 @@ for another --data, or to go on. Labelled texts only. Those recorded are of
     python -m benchmarks.topics english_topics > "English topics.jsonl"
     python -m benchmarks.sweep --rows 400 --data "English topics.jsonl"
 
-and of the first command above, on Banking77.
+and of the first command above, on Banking77; of `adaptive` there with --label label_name, the same classes.
 """
 
 import argparse
