@@ -19,8 +19,13 @@ PINS = {
 EXTRAS = PROJECT["optional-dependencies"]
 
 
-def brought_in(requirements: list[str]) -> Iterator[str]:
+PYTHONS = ["", "3.11.0", "3.12.0", "3.13.0"]
+"""This one, and others that the project may be installed for: what a package needs may depend on it."""
+
+
+def brought_in(requirements: list[str], *, python: str = "") -> Iterator[str]:
     """Yield the name of each package that is needed, those that are needed by it included."""
+    of_python = {"python_full_version": python, "python_version": python.rpartition(".")[0]} if python else {}
     waiting, seen = [Requirement(text) for text in requirements], set()
     while waiting:
         wanted = waiting.pop()
@@ -36,12 +41,17 @@ def brought_in(requirements: list[str]) -> Iterator[str]:
             except metadata.PackageNotFoundError:  # of an extra that is not installed here
                 continue
             found = (Requirement(text) for text in needed)
-            waiting += [one for one in found if one.marker is None or one.marker.evaluate({"extra": extra})]
+            waiting += [
+                one
+                for one in found
+                if one.marker is None or one.marker.evaluate({**of_python, "extra": extra})
+            ]
 
 
+@pytest.mark.parametrize("python", PYTHONS)
 @pytest.mark.parametrize("extra", ["", *EXTRAS])
-def test_whatever_is_installed_for_the_project_has_a_pin(extra):
-    needed = set(brought_in(EXTRAS[extra] if extra else PROJECT["dependencies"]))
+def test_whatever_is_installed_for_the_project_has_a_pin(extra, python):
+    needed = set(brought_in(EXTRAS[extra] if extra else PROJECT["dependencies"], python=python))
     assert len(needed) >= len(EXTRAS[extra] if extra else PROJECT["dependencies"])
     assert sorted(needed - set(PINS)) == []
 
