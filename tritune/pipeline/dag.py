@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tritune.errors import InputError
+from tritune.pipeline.lock_file import changed_lock
 from tritune.pipeline.opening import open_repository
 from tritune.versions import FILE as VERSIONS_FILE
 
@@ -106,25 +107,14 @@ def order_lock(root: Path, *, pipeline: str = "dvc.yaml") -> None:
 
     DVC appends them as stages end, so that two runs side by side would differ in order alone.
     """
-    from dvc.utils.serialize import dump_yaml, parse_yaml_for_update
-
     path = (root / pipeline).with_name("dvc.lock")
     with open_repository(root) as repo, repo.lock:
         if not path.is_file():
             return
-        wanted = [stage.name for stage in stages_of(repo, pipeline)]
-        content = parse_yaml_for_update(path.read_text(encoding="utf-8"), str(path))
-        entries = content.get("stages", {})
-        ordered = [name for name in wanted if name in entries]
-        ordered += [name for name in entries if name not in set(wanted)]
-        if ordered == list(entries):
-            return
-        for name in ordered:
-            entries[name] = entries.pop(name)
-        # In place, as DVC writes it, a kill or a full disk would cut it short.
-        aside = root / ".dvc/tmp/dvc.lock.unfinished"
-        dump_yaml(str(aside), content)
-        aside.replace(path)
+        wanted = {stage.name: number for number, stage in enumerate(stages_of(repo, pipeline))}
+        with changed_lock(path) as lock:
+            entries = lock.get("stages", {}).items()
+            lock["stages"] = dict(sorted(entries, key=lambda entry: wanted.get(entry[0], len(wanted))))
 
 
 def stages_of(repo: Any, pipeline: str = "dvc.yaml") -> list[Any]:

@@ -58,10 +58,14 @@ def identity_of(stage: str, *, root: Path, pipeline: str = "dvc.yaml") -> Identi
     Raises:
         InputError: DVC cannot read the pipeline, or an input is missing.
     """
+    from dvc.dvcfile import load_file
+    from dvc.stage.loader import StageLoader
     from dvc.stage.serialize import to_single_stage_lockfile
 
     with open_repository(root) as repo, repo.lock:
-        loaded = repo.stage.load_one(path=pipeline, name=stage)
+        file = load_file(repo, pipeline)
+        # Without dvc.lock, which is long: what it holds is not asked for.
+        loaded = StageLoader(file, file.contents)[stage]
         loaded.save_deps()
         entry = json.loads(json.dumps(to_single_stage_lockfile(loaded)))
         key, scratch_key = key_of_entry(entry), key_of_entry(_that_matters(entry))

@@ -19,6 +19,7 @@ from tritune.pipeline.dag import read_stages, stages_of
 from tritune.pipeline.disk import size_of
 from tritune.pipeline.git import git, head_commit, remove_tree, try_git
 from tritune.pipeline.guard import WORK
+from tritune.pipeline.lock_file import changed_lock
 from tritune.pipeline.machine import MEASUREMENTS
 from tritune.pipeline.opening import open_repository
 from tritune.pipeline.rebuild import leftover_trees
@@ -98,8 +99,6 @@ def find_leftovers(root: Path) -> Leftovers:
 
 def remove_leftovers(root: Path, leftovers: Leftovers) -> None:
     """Remove what `find_leftovers` found. Stopped midway, it can be called again."""
-    from dvc.utils.serialize import modify_yaml
-
     for leftover in leftovers.found:
         if leftover.kind == "work tree":
             remove_tree(root, root / leftover.what)
@@ -111,7 +110,7 @@ def remove_leftovers(root: Path, leftovers: Leftovers) -> None:
                 path.unlink(missing_ok=True)
     with open_repository(root) as repo:
         if unnamed := [one.what for one in leftovers.found if one.kind == "lock entry"]:
-            with repo.lock, modify_yaml(str(root / "dvc.lock")) as lock:
+            with repo.lock, changed_lock(root / "dvc.lock") as lock:
                 for name in unnamed:
                     lock["stages"].pop(name, None)
         if any(one.kind == "cache" for one in leftovers.found):

@@ -15,6 +15,7 @@ from tritune.errors import InputError
 from tritune.pipeline.dag import Stage, read_stages
 from tritune.pipeline.git import git, remove_tree
 from tritune.pipeline.guard import WORK
+from tritune.pipeline.lock_file import changed_lock
 from tritune.pipeline.locks import MOMENT, Busy, alone, held
 from tritune.pipeline.model_files import fetch
 from tritune.pipeline.opening import check_dvc_folder, open_repository
@@ -110,14 +111,12 @@ def _stages_to_run(tree: Path) -> list[Stage]:
 
 def _close_off(tree: Path, stages: Sequence[str]) -> None:
     """Give the tree a cache of its own, and take away whatever DVC could take for results of the stages."""
-    from dvc.utils.serialize import modify_yaml
-
     with open_repository(tree) as repo, repo.config.edit("local") as config:
         cache = config.setdefault("cache", {})
         # Linked, not copied: a checkpoint would need its place twice.
         cache["dir"], cache["type"] = str(tree / ".dvc/cache"), "reflink,hardlink,copy"
         config.setdefault("core", {})["site_cache_dir"] = str(tree / ".dvc/tmp/site")
-    with modify_yaml(str(tree / "dvc.lock")) as lock:
+    with changed_lock(tree / "dvc.lock") as lock:
         outputs = [out["path"] for name in stages for out in lock["stages"].pop(name, {}).get("outs", [])]
     for path in outputs:
         if (tree / path).is_dir():

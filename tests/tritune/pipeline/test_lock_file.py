@@ -1,0 +1,124 @@
+"""dvc.lock changed without DVC's slow ways, against DVC's own."""
+
+from collections import OrderedDict
+
+import pytest
+from dvc.exceptions import DvcException
+from dvc.utils.serialize import modify_yaml
+
+from tritune.pipeline.lock_file import changed_lock
+
+ODD = {
+    "numbers": [1e-5, 1e-4, 0.1, 1e16, -0.0, float("inf"), 12345678901234567890],
+    "words": [
+        "yes",
+        "on",
+        "null",
+        "1e-4",
+        "123",
+        "0x1",
+        "1_000",
+        "",
+        " before",
+        "tab\t",
+        "- x",
+        "a: b",
+        "#c",
+    ],
+    "long": "x" * 200,
+    "sentence": "a b " * 50,
+    "lines": "ü\n second",
+    "beyond": "🙂",
+    "nothing": None,
+    "empty": [[], {}],
+    "deep": {"a: b": [{"c": 1}, [[2]]]},
+    "true": True,
+}
+
+
+@pytest.fixture
+def lock(tmp_path):
+    (tmp_path / ".dvc").mkdir()
+    return tmp_path / "dvc.lock"
+
+
+def entry(number):
+    return OrderedDict(
+        cmd=f"python -m tasks train {number}", deps=[OrderedDict(path="a", md5="b", size=number)]
+    )
+
+
+def add(content, name, value):
+    if not content:
+        content.update({"schema": "2.0"})
+    content["stages"] = content.get("stages", {})
+    content["stages"].update({name: value})
+
+
+def test_it_is_written_as_by_dvc_to_the_byte(tmp_path, lock):
+    other = tmp_path / "by_dvc.lock"
+    steps = [
+        ("a", entry(1)),
+        ("train@full-13", ODD),
+        ("b", entry(2)),
+        ("a", entry(3)),
+        ("train@full-13", ODD),
+    ]
+    for name, value in steps:
+        for path, change in ((lock, changed_lock), (other, modify_yaml)):
+            with change(str(path)) as content:
+                add(content, name, value)
+        assert lock.read_text("utf-8") == other.read_text("utf-8")
+    with changed_lock(lock) as content, modify_yaml(str(other)) as by_dvc:
+        del content["stages"]["a"], by_dvc["stages"]["a"]
+    assert lock.read_text("utf-8") == other.read_text("utf-8")
+    with changed_lock(lock) as content, modify_yaml(str(other)) as by_dvc:
+        content["datasets"], by_dvc["datasets"] = [{"name": "x"}], [{"name": "x"}]
+    assert lock.read_text("utf-8") == other.read_text("utf-8")
+
+
+def test_entries_can_be_put_in_another_order(lock):
+    for name in "cab":
+        with changed_lock(lock) as content:
+            add(content, name, entry(1))
+    with changed_lock(lock) as content:
+        content["stages"] = dict(sorted(content["stages"].items()))
+    with changed_lock(lock) as content:
+        assert list(content["stages"]) == ["a", "b", "c"]
+
+
+def test_the_last_entry_taken_out_leaves_a_file_that_dvc_reads(lock):
+    with changed_lock(lock) as content:
+        add(content, "a", entry(1))
+    with changed_lock(lock) as content:
+        del content["stages"]["a"]
+    assert lock.read_text() == "schema: '2.0'\nstages: {}\n"
+
+
+@pytest.mark.parametrize(
+    "text", ["stages:\n  a: {cmd: x}\n", "# mine\nschema: '2.0'\nstages:\n  a:\n    cmd: x\n"]
+)
+def test_a_file_that_somebody_else_wrote_is_read_too(lock, text):
+    lock.write_text(text)
+    with changed_lock(lock) as content:
+        add(content, "b", {"cmd": "y"})
+    with changed_lock(lock) as content:
+        assert content["stages"] == {"a": {"cmd": "x"}, "b": {"cmd": "y"}}
+
+
+def test_a_change_that_fails_and_one_that_is_none_leave_the_file_alone(lock):
+    with changed_lock(lock) as content:
+        add(content, "a", entry(1))
+    before = lock.stat()
+    with pytest.raises(ZeroDivisionError), changed_lock(lock) as content:
+        add(content, "b", 1 / 0)
+    with changed_lock(lock):
+        pass
+    assert lock.stat() == before
+
+
+def test_a_damaged_file_is_refused_and_left(lock):
+    lock.write_text("schema: '2.0'\nstages:\n<<<<<<< ours\n  a: {}\n")
+    with pytest.raises(DvcException), changed_lock(lock):
+        pass
+    assert "<<<<<<<" in lock.read_text()

@@ -1,0 +1,68 @@
+"""dvc.lock changed as DVC would change it, to the byte, in a fraction of its time, and whole or not at all.
+
+To keep comments, DVC reads and writes a file that it changes by slow means. dvc.lock has thousands of lines,
+each stage that ends changes it, and others wait meanwhile. Here only entries that are new are written anew.
+"""
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+HEAD = "schema: '2.0'\nstages:\n"
+
+
+@contextlib.contextmanager
+def changed_lock(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
+    """Give what dvc.lock says, to be changed, and write it when the block has ended well.
+
+    Args:
+        path: of the file, in a DVC repository whose lock is held. It need not exist.
+
+    In `stages`, whole entries may be added, removed, replaced or put in another order.
+    An entry that stays is written as it was.
+
+    Raises:
+        dvc.exceptions.DvcException: It is no YAML.
+    """
+    from dvc.utils.serialize import parse_yaml
+
+    file = Path(path)
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    content: dict[str, Any] = parse_yaml(text, str(file))
+    before = dict(content.get("stages", {}))
+    yield content
+    changed = _text(content, before, text)
+    if changed == text:
+        return
+    # In place, a kill or a full disk would cut it short.
+    project = next(folder for folder in file.resolve().parents if (folder / ".dvc").is_dir())
+    aside = project / ".dvc/tmp/dvc.lock.unfinished"
+    aside.parent.mkdir(exist_ok=True)
+    aside.write_text(changed, encoding="utf-8")
+    aside.replace(file)
+
+
+def _text(content: Mapping[str, Any], before: Mapping[str, Any], text: str) -> str:
+    """Return the content as DVC writes it, with the text of all entries that are the same as before."""
+    from dvc.utils.serialize import dumps_yaml
+
+    known = _entries(text)
+    if list(known) != list(before) or list(content) != ["schema", "stages"] or not content["stages"]:
+        return str(dumps_yaml(content))
+    return HEAD + "".join(
+        known[name]
+        if name in known and entry is before[name]
+        else dumps_yaml({"stages": {name: entry}}).partition("\n")[2]
+        for name, entry in content["stages"].items()
+    )
+
+
+def _entries(text: str) -> dict[str, str]:
+    """Return the lines of each stage by its name; nothing where the file does not look as DVC writes it."""
+    if not text.startswith(HEAD):
+        return {}
+    entries = re.split(r"(?m)^(?=  \S)", text.removeprefix(HEAD))
+    return {entry.partition(":\n")[0].strip(): entry for entry in entries if entry}
