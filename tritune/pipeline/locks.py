@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
@@ -145,22 +146,36 @@ def _neighbours(members: Sequence[T], size: int) -> list[Sequence[T]]:
 
 @contextlib.contextmanager
 def one_of(slots: Sequence[Slot]) -> Iterator[Slot]:
-    """Wait until a slot is free, and hold it inside the block."""
-    said = False
-    for slot in slots:
-        for lock in slot.locks:
-            lock.parent.mkdir(parents=True, exist_ok=True)
-    while True:
-        for slot in slots:
-            # All or none: two that each held a half would wait for each other.
-            with contextlib.ExitStack() as stack:
-                if all(_entered(stack, lock) for lock in slot.locks):
-                    yield slot
-                    return
-        if not said:
-            print(f"waiting: {len(slots)} training{'s' if len(slots) > 1 else ''} at a time here", flush=True)
-            said = True
-        time.sleep(SECONDS_BETWEEN_TRIES)
+    """Wait until a slot is free, and hold it inside the block. Who waits longest gets the next one."""
+    with contextlib.ExitStack() as stack:
+        yield _first_free(slots, stack)
+
+
+def _first_free(slots: Sequence[Slot], stack: contextlib.ExitStack) -> Slot:
+    """Return a slot whose locks the stack holds."""
+    for lock in {lock for slot in slots for lock in slot.locks}:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+    names = " ".join(str(lock) for slot in slots for lock in slot.locks)
+    queue = slots[0].locks[0].with_name(f"queue-{hashlib.sha256(names.encode()).hexdigest()[:16]}")
+    waiting = f"waiting: {len(slots)} training{'s' if len(slots) > 1 else ''} at a time here"
+    with queue.open("a") as first:
+        try:
+            fcntl.flock(first, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(waiting, flush=True)
+            waiting = ""
+            fcntl.flock(first, fcntl.LOCK_EX)  # the kernel lets them in as they came
+        while True:
+            for slot in slots:
+                # All or none: two that each held a half would wait for each other.
+                with contextlib.ExitStack() as locks:
+                    if all(_entered(locks, lock) for lock in slot.locks):
+                        stack.enter_context(locks.pop_all())
+                        return slot
+            if waiting:
+                print(waiting, flush=True)
+                waiting = ""
+            time.sleep(SECONDS_BETWEEN_TRIES)
 
 
 def _entered(stack: contextlib.ExitStack, lock: Path) -> bool:

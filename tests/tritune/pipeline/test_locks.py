@@ -1,4 +1,7 @@
 import os
+import subprocess
+import sys
+from itertools import pairwise
 
 import pytest
 
@@ -132,3 +135,36 @@ def test_who_is_not_alone_is_told_who_is_there(tmp_path):
         pass
     with alone(path, wait_seconds=0, otherwise=str):
         assert holder(path) == os.getpid()
+
+
+def test_who_waits_longest_gets_the_next_slot(tmp_path):
+    script = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from tritune.pipeline.locks import Slot, one_of\n"
+        "with one_of([Slot((Path(sys.argv[1]) / 'cpu-0.lock',), {})]):\n"
+        "    print('in', flush=True)\n"
+        "    sys.stdin.readline()\n"
+    )
+
+    def come():
+        return subprocess.Popen(
+            [sys.executable, "-c", script, str(tmp_path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    first = come()
+    assert first.stdout.readline() == "in\n"
+    waiting = []
+    for _ in range(4):
+        waiting.append(come())
+        assert waiting[-1].stdout.readline().startswith("waiting: 1 training at a time")
+    waiting[1].kill()  # one that is gone is passed over
+    waiting[1].wait()
+    for now, following in pairwise([first, waiting[0], waiting[2], waiting[3]]):
+        assert [one.poll() for one in waiting if one is not waiting[1] and one is not now].count(None) >= 1
+        now.communicate("\n", timeout=60)
+        assert following.stdout.readline() == "in\n"
+    waiting[3].communicate("\n", timeout=60)
