@@ -177,6 +177,7 @@ def run(ctx: StageContext) -> None:
         training=read_tokens(tokens / "train.arrow"),
         validation=read_tokens(splits[0].tokens),
         pad_token_id=info.pad_token_id,
+        precision=chosen_precision(compute, device),
     )
     ctx.measurements["explanation_seconds"] = time.monotonic() - started
     folder = ctx.output_folder(f"evaluations/{name}")

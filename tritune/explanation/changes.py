@@ -4,8 +4,9 @@ Three measures of each height: how far its weights moved, how unlike the base's 
 and what could already be answered from it. All look at a fixed sample, so that methods can be compared.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -46,6 +47,7 @@ def changes(
     training: TokenTable,
     validation: TokenTable,
     pad_token_id: int,
+    precision: Literal["fp32", "bf16"] = "fp32",
 ) -> dict[str, Any]:
     """Return `drift`, `alike` and `probe`, fit for JSON.
 
@@ -59,41 +61,34 @@ def changes(
         labels: Names of the classes or tags by their ids.
         training: With 1 row or more.
         validation: With 1 row or more.
+        precision: Of the models' matrix products.
     """
+    states = partial(layer_states, pad_token_id=pad_token_id, precision=precision)
     return {
         "drift": _listed(weight_drift(before, after)),
-        "alike": _listed(_alike(before, after, validation, pad_token_id=pad_token_id)),
+        "alike": _listed(_alike(before, after, validation, states)),
         "probe": {"left_out": NO_PROBE[objective]}
         if objective in NO_PROBE
-        else _probe(
-            after,
-            training,
-            validation,
-            objective=objective,
-            labels=labels,
-            pad_token_id=pad_token_id,
-        ),
+        else _probe(partial(states, after), training, validation, objective=objective, labels=labels),
     }
 
 
-def _alike(before: Any, after: Any, table: TokenTable, *, pad_token_id: int) -> dict[str, float]:
+def _alike(
+    before: Any, after: Any, table: TokenTable, states: Callable[..., dict[str, torch.Tensor]]
+) -> dict[str, float]:
     rows = even_rows(table, ALIKE_ROWS)
     step = -(-int(table.lengths[rows].sum()) // ALIKE_TOKENS)
-    old, new = (
-        layer_states(model, table, rows, pick=each_nth(step), pad_token_id=pad_token_id)
-        for model in (before, after)
-    )
+    old, new = (states(model, table, rows, pick=each_nth(step)) for model in (before, after))
     return {name: linear_cka(old[name], new[name]) for name in new}
 
 
 def _probe(
-    model: Any,
+    states_of: Callable[..., dict[str, torch.Tensor]],
     training: TokenTable,
     validation: TokenTable,
     *,
     objective: str,
     labels: Sequence[str],
-    pad_token_id: int,
 ) -> dict[str, Any]:
     """Return what a probe of each height scores on validation rows."""
     of_tokens = objective == "token_labels"
@@ -101,14 +96,8 @@ def _probe(
     for table, at_most in ((training, PROBE_TRAIN_ROWS), (validation, PROBE_VALIDATION_ROWS)):
         fitting = max(1, int(PROBE_TOKENS // table.lengths.mean())) if of_tokens else at_most
         rows = even_rows(table, min(at_most, fitting))
-        states = layer_states(
-            model,
-            table,
-            rows,
-            pick=each_nth(1) if of_tokens else mean_of_row,
-            labelled_only=of_tokens,
-            pad_token_id=pad_token_id,
-        )
+        pick = each_nth(1) if of_tokens else mean_of_row
+        states = states_of(table, rows, pick=pick, labelled_only=of_tokens)
         sides.append((states, _answers(table, rows, objective=objective, labels=len(labels))))
     (known, known_answers), (asked, asked_answers) = sides
     if len(known_answers) == 0 or len(asked_answers) == 0:

@@ -1,11 +1,12 @@
 """What a model's embeddings and each of its layers give for the tokens of a few rows."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
+from tritune.compute import mixed_precision
 from tritune.tokens import IGNORED, TokenTable
 from tritune.training.batches import collate
 
@@ -32,6 +33,7 @@ def layer_states(
     pick: Pick,
     labelled_only: bool = False,
     pad_token_id: int,
+    precision: Literal["fp32", "bf16"] = "fp32",
 ) -> dict[str, torch.Tensor]:
     """Return what is picked of each height, lowest first: [n, width] float32 on the CPU.
 
@@ -43,12 +45,13 @@ def layer_states(
         model: On any device, in evaluation mode.
         rows: Of the table, 1 or more.
         labelled_only: Whether only places with a label count; else all but padding.
+        precision: Of the model's matrix products.
     """
     found: dict[str, list[torch.Tensor]] = {}
     # A decoder's logits are of the whole vocabulary, and nobody looks at them here.
     writes = model.get_output_embeddings() is not None and not model.config.is_encoder_decoder
     body = model.base_model if writes else model
-    with torch.inference_mode():
+    with torch.inference_mode(), mixed_precision(model.device, precision):
         for start in range(0, len(rows), ROWS_AT_ONCE):
             batch = collate(table, rows[start : start + ROWS_AT_ONCE], pad_token_id=pad_token_id)
             batch = batch.to(model.device)
@@ -61,7 +64,7 @@ def layer_states(
                 written = batch.labels != IGNORED
             output = body(**inputs, output_hidden_states=True)
             for name, states, counted in _heights(output, read, written):
-                found.setdefault(name, []).append(pick(states, counted).float().cpu())
+                found.setdefault(name, []).append(pick(states.float(), counted).cpu())
     return {name: torch.cat(parts) for name, parts in found.items()}
 
 

@@ -25,9 +25,9 @@ def weight_drift(before: Any, after: Any) -> dict[str, float]:
                 continue
             moved = size = 0.0
             for tensor in part.tensors:
-                old = first[tensor.name].double().cpu()
-                moved += float((last[tensor.name].double().cpu() - old).square().sum())
-                size += float(old.square().sum())
+                old, new = first[tensor.name], last[tensor.name].to(first[tensor.name].device)
+                moved += float(torch.linalg.vector_norm(new - old, dtype=torch.float64)) ** 2
+                size += float(torch.linalg.vector_norm(old, dtype=torch.float64)) ** 2
             if size or not moved:  # weights that were all 0 moved by no share of their size
                 drift[part.name] = (moved / size) ** 0.5 if moved else 0.0
     return drift
