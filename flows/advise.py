@@ -31,6 +31,7 @@ from tritune.advise.timetable import seconds_needed
 from tritune.errors import InputError
 from tritune.pipeline.cells import PIPELINE, Cell, read_cells, take_away, write_pipeline
 from tritune.pipeline.dag import Stage, order_lock, read_stages
+from tritune.pipeline.forked import fork_server
 from tritune.pipeline.guard import WORK
 from tritune.pipeline.locks import training_slots
 from tritune.pipeline.reproduce import Outcome, StageFailed, StageRunner, rerun_command
@@ -64,9 +65,10 @@ def advise(*, budget: str, sizes: str, seeds: int) -> int:
     seconds = seconds_of(budget)
     project = read_project(root / "params.yaml")
     asked = asked_for(sizes, seeds, project=project)
-    with only_run(root):
+    cells = len(asked.sizes) * seeds
+    with only_run(root), fork_server(root, trainings=cells) as server:
         receipts = run_folder(root, "advise")
-        runner = StageRunner(root, receipts=receipts)
+        runner = StageRunner(root, receipts=receipts, server=server)
         try:
             with Display(console, metric=shown_metric(project)) as display:
                 deadline = began + seconds - RESERVED_SECONDS - RESERVED_SHARE * seconds

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from flows.display import Display
 from flows.sources import stale_sources
 from tritune.pipeline.dag import Stage
+from tritune.pipeline.forked import ForkServer
 from tritune.pipeline.reproduce import Outcome, StageFailed
 from tritune.settings.project import Project
 
@@ -41,6 +42,9 @@ class Execution:
 
     pool: str = ""
     """Prefect work pool whose workers train; empty: this machine does."""
+
+    server: ForkServer | None = None
+    """Starts the stages' processes here; None: each is started anew."""
 
     runner: Runner | None = None
     """None until the flow run has an id, and so a folder for receipts."""
@@ -78,6 +82,7 @@ def begin(
     forced: Mapping[str, str],
     display: Display,
     pool: str = "",
+    server: ForkServer | None = None,
 ) -> Execution:
     """Return a new execution, and make it the one that flow and tasks work for.
 
@@ -90,6 +95,7 @@ def begin(
         forced=forced,
         display=display,
         pool=pool,
+        server=server,
         source_changes=lambda: stale_sources(project, root=root),
     )
     _current.set(execution)

@@ -47,7 +47,7 @@ async def finetune() -> list[State] | State:
     async with get_client() as client:
         remember_flow(folder, api=str(client.api_url))
     fetch = bool(remote_name(execution.root))
-    here = StageRunner(execution.root, receipts=folder, fetch=fetch)
+    here = StageRunner(execution.root, receipts=folder, fetch=fetch, server=execution.server)
     execution.runner = await _by_pool(execution, here) if execution.pool else here
     if any(node.stale for node in execution.stages):
         await acreate_table_artifact(

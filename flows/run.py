@@ -128,14 +128,21 @@ def _run_flow(root: Path, stages: list[Stage], forced: dict[str, str], project: 
     from flows.execution import begin
     from flows.home import prepare_environment
     from flows.watcher import watch
+    from tritune.pipeline.forked import fork_server, trainings_of
 
     console = Console(file=sys.stdout)
     stale = sum(stage.stale for stage in stages)
     console.print(f"{stale} of {len(stages)} stages may have work to do; starting", highlight=False)
     prepare_environment(root)
     watch(root)
-    with Display(console, metric=shown_metric(project)) as display:
-        execution = begin(project, root=root, stages=stages, forced=forced, display=display, pool=pool)
+    with (
+        # Before Prefect is loaded, which takes as long and one core.
+        fork_server(root, trainings=0 if pool else trainings_of(stages)) as server,
+        Display(console, metric=shown_metric(project)) as display,
+    ):
+        execution = begin(
+            project, root=root, stages=stages, forced=forced, display=display, pool=pool, server=server
+        )
         try:
             # A stage that waits for a worker of a pool costs a thread and no more.
             state = _call_flow(len(stages) if pool else workers(project))

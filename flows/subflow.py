@@ -12,6 +12,7 @@ from flows.execution import begin
 from flows.finetune import finetune, side_by_side
 from flows.run import check_before_work, shown_metric, workers
 from tritune.pipeline.dag import read_stages
+from tritune.pipeline.forked import fork_server, trainings_of
 from tritune.pipeline.registry import Registration
 from tritune.settings.project import read_project
 
@@ -34,8 +35,11 @@ def bring_all_up_to_date(root: Path, *, forced: Mapping[str, str]) -> Registrati
     project = read_project(root / "params.yaml")
     stages = read_stages(root, forced=forced)
     check_before_work(root, stages)
-    with Display(Console(file=sys.stdout), metric=shown_metric(project)) as display:
-        execution = begin(project, root=root, stages=stages, forced=forced, display=display)
+    with (
+        fork_server(root, trainings=trainings_of(stages)) as server,
+        Display(Console(file=sys.stdout), metric=shown_metric(project)) as display,
+    ):
+        execution = begin(project, root=root, stages=stages, forced=forced, display=display, server=server)
         pipeline = finetune.with_options(task_runner=side_by_side(workers(project)))
         asyncio.run(pipeline(return_state=True))
     if execution.cancelled:

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+from threadpoolctl import threadpool_limits
+
 from tritune.errors import InputError, ProcessFailed
 from tritune.peak_memory import peak_memory_bytes
 from tritune.pipeline.context import StageContext
@@ -133,6 +135,7 @@ def _slot(identity: Identity) -> Iterator[None]:
     threads = int(compute.get("threads", 1))
     for library in ("OMP", "MKL", "OPENBLAS"):
         os.environ[f"{library}_NUM_THREADS"] = str(threads)
+    threadpool_limits(threads)  # of libraries that were loaded before the process was forked
     if identity.meta.get("resource") != "training":
         yield
         return

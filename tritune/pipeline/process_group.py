@@ -3,8 +3,8 @@
 import contextlib
 import os
 import signal
-import subprocess
 import time
+from typing import Protocol
 
 import psutil
 
@@ -12,7 +12,15 @@ SECONDS_TO_END = 10.0
 """Between asking a process to end and killing it."""
 
 
-def end_group(process: "subprocess.Popen[str]") -> None:
+class Leader(Protocol):
+    """A process that leads a group, like one of `subprocess` in a session of its own."""
+
+    pid: int
+
+    def poll(self) -> int | None: ...
+
+
+def end_group(process: Leader) -> None:
     """End the group of processes that one leads: ask, wait, kill. Returns when none is left."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):

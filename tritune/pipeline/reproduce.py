@@ -20,11 +20,14 @@ from tritune.pipeline import receipt, supervisor
 from tritune.pipeline.dag import Stage
 from tritune.pipeline.deaths import memory_kills
 from tritune.pipeline.dvc_output import is_noise
+from tritune.pipeline.forked import ForkedProcess, ForkServer
 from tritune.pipeline.integrity import damaged_outputs
 from tritune.pipeline.last_words import LastWords, last_words, of_dvc
 from tritune.pipeline.passwords import without_passwords
 from tritune.pipeline.process_group import end_group
 from tritune.pipeline.remote_results import FOUND
+
+Process = subprocess.Popen[str] | ForkedProcess
 
 LINES_OF_TAIL = 20
 NOT_KEPT = "ERROR: failed to transfer"
@@ -108,17 +111,21 @@ def rerun_command(stage: str) -> str:
 class StageRunner:
     """Brings stages up to date, several at a time from different threads, until it is stopped."""
 
-    def __init__(self, root: Path, *, receipts: Path, fetch: bool = False) -> None:
+    def __init__(
+        self, root: Path, *, receipts: Path, fetch: bool = False, server: ForkServer | None = None
+    ) -> None:
         """Args:
         root: The project.
         receipts: A folder of this run's own, where stages say how they ended.
         fetch: Ask DVC's remote for a stage's result before its body would run.
+        server: Starts the processes. None: each is started anew.
         """
         self._root = root
         self._fetch = fetch
         self._receipts = receipts.resolve()
         self._receipts.mkdir(parents=True, exist_ok=True)
-        self._live: set[subprocess.Popen[str]] = set()
+        self._server = server
+        self._live: set[Process] = set()
         self._stopping = threading.Event()
         self._guard = threading.Lock()
 
@@ -190,21 +197,22 @@ class StageRunner:
 
     def _exchange(self, verb: str, stage: str) -> tuple[int, str]:
         """Run `remote_results` on a stage; return its exit code and the last line that it printed."""
-        process = self._start(stage, [sys.executable, "-m", "tritune.pipeline.remote_results", verb, stage])
+        process = self._start(stage, ["-m", "tritune.pipeline.remote_results", verb, stage])
         try:
             output, _ = process.communicate()
+            code = process.wait()
         finally:
             self._live.discard(process)
         if self._stopping.is_set():
             raise StageFailed(stage, "stopped", stopped=True)
         # Where it died by itself, this is a library's own line.
-        return process.returncode, without_passwords(next(reversed(output.splitlines()), ""))
+        return code, without_passwords(next(reversed(output.splitlines()), ""))
 
     def _reproduce(self, stage: Stage, *, force: bool, emit: Callable[[str], None]) -> Outcome:
         (self._receipts / f"{stage.name}.json").unlink(missing_ok=True)
         kills_before = memory_kills()
-        command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "-s", stage.address]
-        process = self._start(stage.name, [*command, "-f"] if force else command)
+        words = ["-m", "dvc", "--wait-for-lock", "repro", "-s", stage.address]
+        process = self._start(stage.name, [*words, "-f"] if force else words)
         timed_out = threading.Event()
         timer = self._end_after(process, stage.meta.get("timeout"), timed_out)
         lines: list[str] = []
@@ -248,14 +256,19 @@ class StageRunner:
         for thread in threads:
             thread.join()
 
-    def _start(self, stage: str, command: list[str]) -> "subprocess.Popen[str]":
+    def _start(self, stage: str, words: list[str]) -> Process:
+        """Start `python WORDS`, in a session of its own."""
         with self._guard:
             if self._stopping.is_set():
                 raise StageFailed(stage, "stopped before it started", stopped=True)
-            process = subprocess.Popen(
-                command,
+            environment = self._environment()
+            process: Process | None = None
+            if self._server is not None:
+                process = self._server.start(words, environment)
+            process = process or subprocess.Popen(
+                [sys.executable, *words],
                 cwd=self._root,
-                env=self._environment(),
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -281,7 +294,7 @@ class StageRunner:
         }
 
     def _end_after(
-        self, process: "subprocess.Popen[str]", seconds: float | None, timed_out: threading.Event
+        self, process: Process, seconds: float | None, timed_out: threading.Event
     ) -> threading.Timer | None:
         if seconds is None:
             return None

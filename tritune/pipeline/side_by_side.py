@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tritune.pipeline.dag import Stage
+from tritune.pipeline.forked import fork_server, trainings_of
 from tritune.pipeline.guard import WORK
 from tritune.pipeline.locks import usable_cores
 from tritune.pipeline.reproduce import StageFailed, StageRunner
@@ -30,9 +31,12 @@ def run_stages(tree: Path, stages: Sequence[Stage], *, screen: Screen, force: bo
     Raises:
         StageFailed: A stage did not run to its end.
     """
-    runner = StageRunner(tree, receipts=tree / WORK / "receipts")
-    # A stage that waits for its place to train needs a process, but no core.
-    with ThreadPoolExecutor(max(4, usable_cores() + 2)) as pool:
+    with (
+        fork_server(tree, trainings=trainings_of(stages, force=force)) as server,
+        # A stage that waits for its place to train needs a process, but no core.
+        ThreadPoolExecutor(max(4, usable_cores() + 2)) as pool,
+    ):
+        runner = StageRunner(tree, receipts=tree / WORK / "receipts", server=server)
         try:
             _run_in_order(stages, lambda stage: pool.submit(_run_one, runner, stage, screen, force))
         finally:

@@ -1,0 +1,32 @@
+"""Stages as forks of a process that has the libraries loaded, and each in an interpreter of its own."""
+
+import contextlib
+import sys
+
+import pytest
+
+from tritune.pipeline.dag import Stage, read_stages
+from tritune.pipeline.forked import ForkServer
+from tritune.pipeline.reproduce import StageRunner
+
+STAGES = ("train@full-13", "evaluate@full-13", "baseline")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks after imports are safe on Linux alone")
+def test_both_give_the_same_bits_with_threads_of_the_stages_own(first_run, monkeypatch):
+    clone = first_run()
+    for name, value in clone.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(clone.folder)
+    clone.set_params(lambda params: params["compute"].update(threads=2, prefix_memo_gib=0))
+    stages: dict[str, Stage] = {stage.name: stage for stage in read_stages(clone.folder)}
+    locks = []
+    with contextlib.closing(ForkServer(clone.folder)) as server:
+        assert server.is_ready(wait_seconds=120)
+        for starter in (server, None):
+            runner = StageRunner(clone.folder, receipts=clone.folder / ".dvc/tmp/receipts", server=starter)
+            for name in STAGES:
+                assert runner.bring_up_to_date(stages[name], force=True).state == "Completed"
+            locks.append((clone.folder / "dvc.lock").read_bytes())
+    assert locks[0] == locks[1]
+    assert b"threads: 2" in locks[0]

@@ -1,0 +1,156 @@
+"""`python -m tritune.pipeline.fork_server FD`: loads the big libraries once; every stage's process is a copy.
+
+Importing torch, transformers and DVC takes a stage longer than many have to work, and each stage has two
+processes: DVC's, and the one that DVC starts. Both begin here as forks that have the libraries, and nothing
+of this project's, whose code is read when the process begins, as by an interpreter of its own. What is forked
+has computed nothing and has no thread, but for that of pyarrow's allocator (jemalloc), which sees to forks.
+When whoever asks is gone, the server ends after the last process.
+"""
+
+import gc
+import importlib
+import json
+import multiprocessing
+import os
+import runpy
+import shlex
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from multiprocessing import connection
+from multiprocessing.context import ForkProcess
+from pathlib import Path
+from typing import Any
+
+from setproctitle import setproctitle
+
+LIBRARIES = (
+    "dvc.cli",
+    "dvc.commands.repro",
+    "dvc.stage.run",
+    "scipy.stats",
+    "sklearn.linear_model",
+    "torch._dynamo",
+    "transformers.modeling_utils",
+)
+"""What most stages import, and what takes longest."""
+
+READY = b"ready"
+LARGEST_REQUEST = 1 << 20
+FORK = multiprocessing.get_context("fork")
+
+
+def main() -> None:
+    """Load the libraries, say so, and start what is asked for until the other end is closed."""
+    requests = socket.socket(fileno=int(sys.argv[1]))
+    for name in LIBRARIES:
+        importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # or the collector would write to every page, which is shared until somebody does
+    requests.send(READY)
+    serve(requests)
+
+
+def serve(requests: socket.socket) -> None:
+    """Start a process for each request: its content, and where it prints and its end is told.
+
+    Of each, two lines are written there: its process id, and when it has ended its exit code, which is
+    negative where a signal ended it.
+    """
+    running: dict[int, tuple[ForkProcess, int]] = {}
+    while True:
+        for ready in connection.wait([requests, *running]):
+            if ready is requests:
+                content, descriptors, *_ = socket.recv_fds(requests, LARGEST_REQUEST, 2)
+                if not content:
+                    return
+                output, state = descriptors
+                not_its_own = [requests.fileno(), state, *(other for _, other in running.values())]
+                process = FORK.Process(target=_begin, args=(json.loads(content), output, not_its_own))
+                process.start()
+                running[process.sentinel] = process, state
+                os.close(output)
+                _tell(state, process.pid)
+            else:
+                assert isinstance(ready, int)
+                process, state = running.pop(ready)
+                process.join()
+                _tell(state, process.exitcode)
+                process.close()
+                os.close(state)
+
+
+def _tell(state: int, number: int | None) -> None:
+    try:
+        os.write(state, f"{number}\n".encode())
+    except BrokenPipeError:
+        return  # whoever asked is gone
+
+
+def _begin(request: dict[str, Any], output: int, not_its_own: Sequence[int]) -> None:
+    """Be the process that was asked for: lead a session, print where it was told to, and run the module."""
+    os.setsid()
+    for descriptor in not_its_own:
+        os.close(descriptor)
+    for descriptor in (1, 2):
+        os.dup2(output, descriptor)
+    os.close(output)
+    _quicken_dvc()
+    _become(request["words"], folder=request["folder"], environment=request["environment"])
+
+
+def _quicken_dvc() -> None:
+    """Have DVC, in this process, fork the stage it runs and write dvc.lock faster; all else is its own."""
+    import dvc.dvcfile
+    import dvc.stage.run
+
+    from tritune.pipeline.lock_file import changed_lock
+
+    dvc.stage.run._run = _forking(dvc.stage.run._run)
+    modify_yaml = dvc.dvcfile.modify_yaml
+    dvc.dvcfile.modify_yaml = lambda path, fs=None: (
+        changed_lock(path) if Path(path).name == "dvc.lock" else modify_yaml(path, fs=fs)
+    )
+
+
+def _forking(start: Callable[..., None]) -> Callable[..., None]:
+    """Return what DVC calls to run a stage's command: this project's stages as forks, all else as before."""
+
+    def run(executable: str | None, cmd: str, **given: Any) -> None:
+        from dvc.stage.exceptions import StageCmdFailedError
+
+        words = shlex.split(cmd)
+        plain = shlex.join(words) == cmd  # nothing that only a shell understands
+        if not plain or words[:3] != ["python", "-m", "tasks"]:
+            start(executable, cmd, **given)
+            return
+        stage = FORK.Process(target=_become, args=(words[1:], given["cwd"], given["env"]))
+        stage.start()
+        stage.join()
+        if stage.exitcode != 0:
+            raise StageCmdFailedError(cmd, stage.exitcode)
+
+    return run
+
+
+def _become(words: Sequence[str], folder: str, environment: dict[str, str]) -> None:
+    """Do in this process what `python WORDS` would do in one of its own, in a folder and an environment.
+
+    Args:
+        words: `-m`, a module, and its arguments.
+    """
+    gc.freeze()
+    # Before the environment moves. What is left of a longer line would be listed as words of this one.
+    line = Path("/proc/self/cmdline").read_bytes()
+    setproctitle(shlex.join([sys.executable, *words]).ljust(len(line)))
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    importlib.invalidate_caches()
+    sys.path[0] = folder
+    sys.argv = list(words[1:])
+    runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()
