@@ -2,7 +2,6 @@
 
 import contextlib
 import shutil
-import sys
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -178,7 +177,7 @@ def test_what_cannot_be_passed_on_fails_the_stage_in_words(tmp_path: Path, monke
     runner = StageRunner(tmp_path, receipts=tmp_path)
     complaint = "print('no way to https://ann:secret@x'); exit(1)"
     start = runner._start
-    monkeypatch.setattr(runner, "_start", lambda stage, _: start(stage, [sys.executable, "-c", complaint]))
+    monkeypatch.setattr(runner, "_start", lambda stage, _: start(stage, ["-c", complaint]))
     with pytest.raises(StageFailed) as raised:
         runner.share_result("prepare")
     assert raised.value.error == (
