@@ -139,6 +139,11 @@ def _become(words: Sequence[str], folder: str, environment: dict[str, str]) -> N
     Args:
         words: `-m`, a module, and its arguments.
     """
+    import torch
+
+    if torch.cuda._is_in_bad_fork():  # a library asked for GPUs while it was loaded: forks can't use any then
+        os.chdir(folder)
+        os.execve(sys.executable, [sys.executable, *words], environment)
     gc.freeze()
     # Before the environment moves. What is left of a longer line would be listed as words of this one.
     line = Path("/proc/self/cmdline").read_bytes()

@@ -103,6 +103,19 @@ def test_what_a_killed_server_had_started_is_ended_and_nothing_more_is_started(t
     assert server.start(["-m", "sleeper"], toy.environment) is None
 
 
+def test_where_the_server_has_asked_for_gpus_a_process_starts_anew(toy):
+    (toy.folder / "who.py").write_text(WHO_AM_I)
+    code = (
+        "import os, torch\n"
+        "from tritune.pipeline import fork_server\n"
+        "torch.cuda._is_in_bad_fork = lambda: True\n"
+        "fork_server._become(['-m', 'who'], os.getcwd(), {**os.environ, 'OWN': 'x'})\n"
+    )
+    done = toy.start(sys.executable, "-c", code)
+    told = json.loads(done.communicate()[0])
+    assert (done.returncode, told["torch"], told["own"]) == (3, False, "x")
+
+
 def test_a_server_ends_with_whoever_started_it(toy):
     code = (
         "from pathlib import Path; from tritune.pipeline.forked import ForkServer; import os, time\n"
