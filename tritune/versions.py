@@ -52,6 +52,13 @@ def check_versions(recorded: Mapping[str, str]) -> None:
             "make it. Install what the file names, or take over what is installed with "
             "`python -m tritune.versions` (the stages that use it then run again)"
         )
+    # Forked processes have libraries that were loaded when the run began.
+    for package, version in installed.items():
+        loaded = getattr(sys.modules.get(package), "__version__", version)
+        if loaded != version:
+            raise InputError(
+                f"{package} {version} was installed while this run went on with {loaded}; start the run again"
+            )
 
 
 def write_versions(folder: Path) -> bool:

@@ -2,7 +2,9 @@
 
 import contextlib
 import sys
+from functools import partial
 
+import psutil
 import pytest
 
 from tritune.pipeline.dag import Stage, read_stages
@@ -10,6 +12,10 @@ from tritune.pipeline.forked import ForkServer
 from tritune.pipeline.reproduce import StageRunner
 
 STAGES = ("train@full-13", "evaluate@full-13", "baseline")
+
+
+def count_forks(server: ForkServer, counts: list[int], _line: str) -> None:
+    counts.append(len(psutil.Process(server._process.pid).children()))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forks after imports are safe on Linux alone")
@@ -25,8 +31,12 @@ def test_both_give_the_same_bits_with_threads_of_the_stages_own(first_run, monke
         assert server.is_ready(wait_seconds=120)
         for starter in (server, None):
             runner = StageRunner(clone.folder, receipts=clone.folder / ".dvc/tmp/receipts", server=starter)
+            forked: list[int] = []
             for name in STAGES:
-                assert runner.bring_up_to_date(stages[name], force=True).state == "Completed"
+                emit = partial(count_forks, server, forked)
+                outcome = runner.bring_up_to_date(stages[name], force=True, emit=emit)
+                assert outcome.state == "Completed"
+            assert any(forked) is (starter is server)
             locks.append((clone.folder / "dvc.lock").read_bytes())
     assert locks[0] == locks[1]
     assert b"threads: 2" in locks[0]

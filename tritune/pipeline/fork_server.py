@@ -7,6 +7,7 @@ has computed nothing and has no thread, but for that of pyarrow's allocator (jem
 When whoever asks is gone, the server ends after the last process.
 """
 
+import contextlib
 import gc
 import importlib
 import json
@@ -18,6 +19,7 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from multiprocessing import connection
+from multiprocessing.connection import Connection
 from multiprocessing.context import ForkProcess
 from pathlib import Path
 from typing import Any
@@ -35,7 +37,7 @@ LIBRARIES = (
 )
 """What most stages import, and what takes longest."""
 
-READY = b"ready"
+READY, PID, END = b"ready", b"pid", b"end"
 LARGEST_REQUEST = 1 << 20
 FORK = multiprocessing.get_context("fork")
 
@@ -47,50 +49,85 @@ def main() -> None:
         importlib.import_module(name)
     gc.collect()
     gc.freeze()  # or the collector would write to every page, which is shared until somebody does
-    requests.send(READY)
-    serve(requests)
+    if forks_are_whole():
+        requests.send(READY)
+        serve(requests)
+
+
+def forks_are_whole() -> bool:
+    """Tell whether forks can use GPUs. They can't where a library asked for one while it was loaded."""
+    probe = FORK.Process(target=_exit_with_what_torch_says)
+    probe.start()
+    probe.join()
+    return probe.exitcode == 0
+
+
+def _exit_with_what_torch_says() -> None:
+    import torch
+
+    sys.exit(int(torch.cuda._is_in_bad_fork()))
 
 
 def serve(requests: socket.socket) -> None:
-    """Start a process for each request: its content, and where it prints and its end is told.
+    """Start a process for each request: its content, and where it prints and its state is told.
 
-    Of each, two lines are written there: its process id, and when it has ended its exit code, which is
-    negative where a signal ended it.
+    There it tells its process id itself, when it leads its session; and we its exit code when it has ended,
+    negative where a signal ended it. Where it can't be started, nothing is told, and whoever asked does it.
     """
-    running: dict[int, tuple[ForkProcess, int]] = {}
+    running: dict[int, tuple[ForkProcess, Connection[Any, Any]]] = {}
     while True:
         for ready in connection.wait([requests, *running]):
             if ready is requests:
                 content, descriptors, *_ = socket.recv_fds(requests, LARGEST_REQUEST, 2)
                 if not content:
                     return
-                output, state = descriptors
-                not_its_own = [requests.fileno(), state, *(other for _, other in running.values())]
-                process = FORK.Process(target=_begin, args=(json.loads(content), output, not_its_own))
-                process.start()
-                running[process.sentinel] = process, state
-                os.close(output)
-                _tell(state, process.pid)
+                others = [requests.fileno(), *(state.fileno() for _, state in running.values())]
+                with contextlib.suppress(OSError, ValueError):
+                    process, state = _start(json.loads(content), descriptors, others)
+                    running[process.sentinel] = process, state
             else:
                 assert isinstance(ready, int)
                 process, state = running.pop(ready)
                 process.join()
-                _tell(state, process.exitcode)
+                with contextlib.suppress(OSError):  # whoever asked is gone
+                    state.send_bytes(b"%s %d" % (END, process.exitcode or 0))
                 process.close()
-                os.close(state)
+                state.close()
 
 
-def _tell(state: int, number: int | None) -> None:
+def _start(
+    request: dict[str, Any], descriptors: Sequence[int], others: Sequence[int]
+) -> tuple[ForkProcess, "Connection[Any, Any]"]:
+    """Return the process, and where its end is to be told.
+
+    Raises:
+        OSError: The system allows no more processes.
+        ValueError: The descriptors did not arrive: too many are open here.
+    """
+    if len(descriptors) != 2:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        raise ValueError("descriptors are missing")
+    output, state = descriptors[0], Connection(descriptors[1], readable=False)
     try:
-        os.write(state, f"{number}\n".encode())
-    except BrokenPipeError:
-        return  # whoever asked is gone
+        process = FORK.Process(target=_begin, args=(request, output, state, others))
+        process.start()
+    except OSError:
+        state.close()
+        raise
+    finally:
+        os.close(output)
+    return process, state
 
 
-def _begin(request: dict[str, Any], output: int, not_its_own: Sequence[int]) -> None:
+def _begin(
+    request: dict[str, Any], output: int, state: "Connection[Any, Any]", others: Sequence[int]
+) -> None:
     """Be the process that was asked for: lead a session, print where it was told to, and run the module."""
     os.setsid()
-    for descriptor in not_its_own:
+    state.send_bytes(b"%s %d" % (PID, os.getpid()))
+    state.close()
+    for descriptor in others:
         os.close(descriptor)
     for descriptor in (1, 2):
         os.dup2(output, descriptor)
@@ -119,9 +156,9 @@ def _forking(start: Callable[..., None]) -> Callable[..., None]:
     def run(executable: str | None, cmd: str, **given: Any) -> None:
         from dvc.stage.exceptions import StageCmdFailedError
 
-        words = shlex.split(cmd)
-        plain = shlex.join(words) == cmd  # nothing that only a shell understands
-        if not plain or words[:3] != ["python", "-m", "tasks"]:
+        words = cmd.split(" ")
+        # Nothing that only a shell understands.
+        if words[:3] != ["python", "-m", "tasks"] or shlex.join(words) != cmd:
             start(executable, cmd, **given)
             return
         stage = FORK.Process(target=_become, args=(words[1:], given["cwd"], given["env"]))
@@ -139,11 +176,6 @@ def _become(words: Sequence[str], folder: str, environment: dict[str, str]) -> N
     Args:
         words: `-m`, a module, and its arguments.
     """
-    import torch
-
-    if torch.cuda._is_in_bad_fork():  # a library asked for GPUs while it was loaded: forks can't use any then
-        os.chdir(folder)
-        os.execve(sys.executable, [sys.executable, *words], environment)
     gc.freeze()
     # Before the environment moves. What is left of a longer line would be listed as words of this one.
     line = Path("/proc/self/cmdline").read_bytes()

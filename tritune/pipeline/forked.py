@@ -3,21 +3,24 @@
 import contextlib
 import json
 import os
-import select
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from multiprocessing import connection
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from tritune.pipeline.dag import Stage
-from tritune.pipeline.fork_server import READY
+from tritune.pipeline.fork_server import END, PID, READY
 from tritune.pipeline.process_group import end_group
 
-UNKNOWN_END = -9
-"""Exit code of a process whose end nobody told, for the server was killed before: it was ended too."""
+UNKNOWN_END = -255
+"""Exit code of a process whose end nobody told, for the server was killed before; it is ended if it runs."""
 
+SECONDS_BETWEEN_LOOKS = 1.0
 
 READ_AT_THE_START = {
     "PYTHONUNBUFFERED": "1",
@@ -56,7 +59,7 @@ def fork_server(root: Path, *, trainings: int) -> Iterator["ForkServer | None"]:
 class ForkedProcess:
     """One process of a fork server, which leads a session of its own."""
 
-    def __init__(self, output: int, state: int) -> None:
+    def __init__(self, output: int, state: "Connection[Any, Any]") -> None:
         """Args:
         output: Where what it prints is read.
         state: Where its process id and its end are told.
@@ -66,29 +69,32 @@ class ForkedProcess:
         """
         self.stdout: IO[str] = open(output, encoding="utf-8", errors="replace")  # noqa: SIM115
         self._state = state
-        self._told = b""
+        self._guard = threading.Lock()
         self.returncode: int | None = None
-        if (number := self._line()) is None:
+        what, number = self._told()
+        if what != PID:
             self.stdout.close()
-            os.close(state)
-            raise OSError("the fork server has ended")
+            state.close()
+            raise OSError("the fork server did not start the process")
         self.pid = number
 
     def poll(self) -> int | None:
         """Return the exit code, or None while it runs."""
-        if self.returncode is None and select.select([self._state], [], [], 0)[0]:
-            self.wait()
+        with self._guard:
+            if self.returncode is not None or not self._state.poll():
+                return self.returncode
+            _, self.returncode = self._told()
+            self._state.close()
+        if self.returncode == UNKNOWN_END:
+            end_group(self)
         return self.returncode
 
     def wait(self) -> int:
         """Wait for its end and return the exit code; negative where a signal ended it."""
-        if self.returncode is None:
-            code = self._line()
-            os.close(self._state)
-            self.returncode = UNKNOWN_END if code is None else code
-            if code is None:
-                end_group(self)
-        return self.returncode
+        while (code := self.poll()) is None:
+            with contextlib.suppress(OSError):  # another thread has heard of the end
+                self._state.poll(SECONDS_BETWEEN_LOOKS)
+        return code
 
     def communicate(self) -> tuple[str, None]:
         """Return all that it prints, when it has ended."""
@@ -96,15 +102,13 @@ class ForkedProcess:
         self.wait()
         return output, None
 
-    def _line(self) -> int | None:
-        """Wait for the next number that is told; None: none will be."""
-        while b"\n" not in self._told:
-            part = os.read(self._state, 64)
-            if not part:
-                return None
-            self._told += part
-        line, _, self._told = self._told.partition(b"\n")
-        return int(line)
+    def _told(self) -> tuple[bytes, int]:
+        """Wait for the next that is told: what, and a number."""
+        try:
+            what, number = self._state.recv_bytes().split()
+        except (EOFError, OSError):
+            return END, UNKNOWN_END
+        return what, int(number)
 
 
 class ForkServer:
@@ -141,17 +145,12 @@ class ForkServer:
         if not self.is_ready():
             return None
         output, printed = os.pipe()
-        state, told = os.pipe()
+        state, told = connection.Pipe(duplex=False)
         request = {"words": list(words), "folder": str(self._root), "environment": dict(environment)}
-        try:
-            socket.send_fds(self._requests, [json.dumps(request).encode()], [printed, told])
-        except OSError:
-            for descriptor in (output, state):
-                os.close(descriptor)
-            return None
-        finally:
-            for descriptor in (printed, told):
-                os.close(descriptor)
+        with contextlib.suppress(OSError):  # where it is gone, nothing will be told
+            socket.send_fds(self._requests, [json.dumps(request).encode()], [printed, told.fileno()])
+        told.close()
+        os.close(printed)
         try:
             return ForkedProcess(output, state)
         except OSError:
@@ -159,7 +158,7 @@ class ForkServer:
 
     def is_ready(self, *, wait_seconds: float = 0.0) -> bool:
         """Tell whether it has loaded the libraries, after waiting for that if need be."""
-        if not self._ready and select.select([self._requests], [], [], wait_seconds)[0]:
+        if not self._ready and connection.wait([self._requests], wait_seconds):
             self._ready = self._requests.recv(len(READY)) == READY
         return self._ready
 

@@ -7,6 +7,7 @@ each stage that ends changes it, and others wait meanwhile. Here only entries th
 import contextlib
 import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,11 +28,15 @@ def changed_lock(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
     Raises:
         dvc.exceptions.DvcException: It is no YAML.
     """
-    from dvc.utils.serialize import parse_yaml
+    from dvc.utils.serialize import modify_yaml, parse_yaml
 
     file = Path(path)
     text = file.read_text(encoding="utf-8") if file.is_file() else ""
-    content: dict[str, Any] = parse_yaml(text, str(file))
+    if file.is_symlink() or not _is_plain(text):
+        with modify_yaml(str(file)) as content:
+            yield content
+        return
+    content = parse_yaml(text, str(file))
     before = dict(content.get("stages", {}))
     yield content
     changed = _text(content, before, text)
@@ -42,7 +47,14 @@ def changed_lock(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
     aside = project / ".dvc/tmp/dvc.lock.unfinished"
     aside.parent.mkdir(exist_ok=True)
     aside.write_text(changed, encoding="utf-8")
+    if text:
+        shutil.copymode(file, aside)
     aside.replace(file)
+
+
+def _is_plain(text: str) -> bool:
+    """Tell whether the lines of an entry mean the same wherever they stand: no anchor, comment, document."""
+    return not any(sign in text for sign in ("&", "*", "#", "\n...", "\n---")) and text[-1:] in ("", "\n")
 
 
 def _text(content: Mapping[str, Any], before: Mapping[str, Any], text: str) -> str:
@@ -52,12 +64,14 @@ def _text(content: Mapping[str, Any], before: Mapping[str, Any], text: str) -> s
     known = _entries(text)
     if list(known) != list(before) or list(content) != ["schema", "stages"] or not content["stages"]:
         return str(dumps_yaml(content))
-    return HEAD + "".join(
+    entries = [
         known[name]
         if name in known and entry is before[name]
         else dumps_yaml({"stages": {name: entry}}).partition("\n")[2]
         for name, entry in content["stages"].items()
-    )
+    ]
+    # What an entry has twice DVC numbers over the whole file.
+    return HEAD + "".join(entries) if all(map(_is_plain, entries)) else str(dumps_yaml(content))
 
 
 def _entries(text: str) -> dict[str, str]:

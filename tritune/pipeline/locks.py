@@ -147,35 +147,60 @@ def _neighbours(members: Sequence[T], size: int) -> list[Sequence[T]]:
 @contextlib.contextmanager
 def one_of(slots: Sequence[Slot]) -> Iterator[Slot]:
     """Wait until a slot is free, and hold it inside the block. Who waits longest gets the next one."""
-    with contextlib.ExitStack() as stack:
-        yield _first_free(slots, stack)
-
-
-def _first_free(slots: Sequence[Slot], stack: contextlib.ExitStack) -> Slot:
-    """Return a slot whose locks the stack holds."""
+    said = False
     for lock in {lock for slot in slots for lock in slot.locks}:
         lock.parent.mkdir(parents=True, exist_ok=True)
-    names = " ".join(str(lock) for slot in slots for lock in slot.locks)
+    with contextlib.ExitStack() as stack:
+        with _in_the_queue(slots) as is_first:
+            while not (is_first() and (slot := _free_one(slots, stack))):
+                if not said:
+                    plural = "s" if len(slots) > 1 else ""
+                    print(f"waiting: {len(slots)} training{plural} at a time here", flush=True)
+                    said = True
+                time.sleep(SECONDS_BETWEEN_TRIES)
+        yield slot
+
+
+@contextlib.contextmanager
+def _in_the_queue(slots: Sequence[Slot]) -> Iterator[Callable[[], bool]]:
+    """Queue up inside the block; give what tells whether nobody who wants the same slots came before."""
+    names = " ".join(str(lock.resolve()) for slot in slots for lock in slot.locks)
     queue = slots[0].locks[0].with_name(f"queue-{hashlib.sha256(names.encode()).hexdigest()[:16]}")
-    waiting = f"waiting: {len(slots)} training{'s' if len(slots) > 1 else ''} at a time here"
-    with queue.open("a") as first:
-        try:
-            fcntl.flock(first, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(waiting, flush=True)
-            waiting = ""
-            fcntl.flock(first, fcntl.LOCK_EX)  # the kernel lets them in as they came
-        while True:
-            for slot in slots:
-                # All or none: two that each held a half would wait for each other.
-                with contextlib.ExitStack() as locks:
-                    if all(_entered(locks, lock) for lock in slot.locks):
-                        stack.enter_context(locks.pop_all())
-                        return slot
-            if waiting:
-                print(waiting, flush=True)
-                waiting = ""
-            time.sleep(SECONDS_BETWEEN_TRIES)
+    queue.mkdir(exist_ok=True)
+    ticket = queue / f"{time.time_ns()}-{os.getpid()}"
+    unfinished = queue / f".{ticket.name}"
+    file = _try(unfinished)
+    assert file is not None  # nobody else knows its name
+    unfinished.rename(ticket)  # whoever sees it finds it held
+
+    def is_first() -> bool:
+        return not any(_waits(other) for other in queue.glob("[0-9]*") if other.name < ticket.name)
+
+    try:
+        yield is_first
+    finally:
+        ticket.unlink(missing_ok=True)
+        file.close()
+
+
+def _waits(ticket: Path) -> bool:
+    """Tell whether the process that has a ticket is alive; the ticket of a dead one is thrown away."""
+    with contextlib.suppress(FileNotFoundError):
+        if holder(ticket) is not None:
+            return True
+        ticket.unlink()
+    return False
+
+
+def _free_one(slots: Sequence[Slot], stack: contextlib.ExitStack) -> Slot | None:
+    """Return a slot whose locks the stack holds from now on, if one is free."""
+    for slot in slots:
+        # All or none: two that each held a half would wait for each other.
+        with contextlib.ExitStack() as locks:
+            if all(_entered(locks, lock) for lock in slot.locks):
+                stack.enter_context(locks.pop_all())
+                return slot
+    return None
 
 
 def _entered(stack: contextlib.ExitStack, lock: Path) -> bool:

@@ -20,7 +20,7 @@ from tritune.pipeline import receipt, supervisor
 from tritune.pipeline.dag import Stage
 from tritune.pipeline.deaths import memory_kills
 from tritune.pipeline.dvc_output import is_noise
-from tritune.pipeline.forked import ForkedProcess, ForkServer
+from tritune.pipeline.forked import UNKNOWN_END, ForkedProcess, ForkServer
 from tritune.pipeline.integrity import damaged_outputs
 from tritune.pipeline.last_words import LastWords, last_words, of_dvc
 from tritune.pipeline.passwords import without_passwords
@@ -231,6 +231,9 @@ class StageRunner:
             self._live.discard(process)
             if timer:
                 timer.cancel()
+        if code == UNKNOWN_END and not (timed_out.is_set() or self._stopping.is_set()):
+            emit("what starts the stages was killed; this one begins again, unless DVC finds it done")
+            return self._reproduce(stage, force=force, emit=emit)
         if code == 0 and not_kept:
             raise _failed(stage, of_dvc(f"DVC could not keep its result: {not_kept}", root=self._root))
         if code == 0:

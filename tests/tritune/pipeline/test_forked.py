@@ -5,10 +5,12 @@ import dataclasses
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -94,6 +96,26 @@ def test_a_forked_process_is_listed_by_its_own_command_and_killed_like_any(toy, 
     assert forked.wait() == -signal.SIGTERM
 
 
+def test_a_process_leads_its_group_when_it_is_announced(toy, server):
+    (toy.folder / "sleeper.py").write_text("import time\ntime.sleep(600)\n")
+    for _ in range(20):
+        forked = server.start(["-m", "sleeper"], toy.environment)
+        assert os.getpgid(forked.pid) == forked.pid
+        os.killpg(forked.pid, signal.SIGKILL)
+        assert forked.wait() == -signal.SIGKILL
+
+
+def test_two_threads_may_ask_for_the_same_end(toy, server):
+    (toy.folder / "nothing.py").write_text("")
+    for _ in range(30):
+        forked = server.start(["-m", "nothing"], toy.environment)
+        with ThreadPoolExecutor(2) as pool:
+            waiting = [pool.submit(forked.wait) for _ in range(2)]
+            while forked.poll() is None:
+                pass
+            assert [one.result() for one in waiting] == [0, 0]
+
+
 def test_what_a_killed_server_had_started_is_ended_and_nothing_more_is_started(toy, server):
     (toy.folder / "sleeper.py").write_text("import time\ntime.sleep(600)\n")
     forked = server.start(["-m", "sleeper"], toy.environment)
@@ -103,17 +125,52 @@ def test_what_a_killed_server_had_started_is_ended_and_nothing_more_is_started(t
     assert server.start(["-m", "sleeper"], toy.environment) is None
 
 
-def test_where_the_server_has_asked_for_gpus_a_process_starts_anew(toy):
-    (toy.folder / "who.py").write_text(WHO_AM_I)
+def test_a_stage_goes_on_though_the_server_was_killed_and_is_found_done(toy, server):
+    (toy.folder / "tasks/prepare.py").write_text(
+        "import time\nfrom toy_stages import prepare\n"
+        "def run(ctx):\n    print('begun', flush=True)\n    time.sleep(1)\n    prepare(ctx)\n"
+    )
+    runner = StageRunner(toy.folder, receipts=toy.folder / ".dvc/tmp/receipts", server=server)
+    said: list[str] = []
+
+    def kill(line: str) -> None:
+        said.append(line)
+        if line == "begun":
+            of_server(server).kill()
+
+    assert runner.bring_up_to_date(stage(toy, "prepare"), emit=kill).state == "Cached"
+    assert said.count("begun") == 1
+    assert "what starts the stages was killed; this one begins again, unless DVC finds it done" in said
+    assert not stage(toy, "prepare").stale
+
+
+def test_a_server_that_can_open_no_more_files_leaves_the_start_to_others(toy, server):
+    (toy.folder / "sleeper.py").write_text("import time\ntime.sleep(600)\n")
+    process = of_server(server)
+    running = server.start(["-m", "sleeper"], toy.environment)
+    usual = process.rlimit(psutil.RLIMIT_NOFILE)
+    process.rlimit(psutil.RLIMIT_NOFILE, (process.num_fds(), usual[1]))
+    assert server.start(["-m", "sleeper"], toy.environment) is None
+    process.rlimit(psutil.RLIMIT_NOFILE, usual)
+    again = server.start(["-m", "sleeper"], toy.environment)
+    for one in (running, again):
+        os.killpg(one.pid, signal.SIGKILL)
+        assert one.wait() == -signal.SIGKILL
+
+
+def test_a_server_that_has_asked_for_gpus_starts_nothing(toy):
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     code = (
-        "import os, torch\n"
+        "import sys, torch\n"
         "from tritune.pipeline import fork_server\n"
         "torch.cuda._is_in_bad_fork = lambda: True\n"
-        "fork_server._become(['-m', 'who'], os.getcwd(), {**os.environ, 'OWN': 'x'})\n"
+        "fork_server.main()\n"
     )
-    done = toy.start(sys.executable, "-c", code)
-    told = json.loads(done.communicate()[0])
-    assert (done.returncode, told["torch"], told["own"]) == (3, False, "x")
+    with here, there:
+        command = [sys.executable, "-c", code, str(there.fileno())]
+        done = subprocess.run(command, env=toy.environment, pass_fds=[there.fileno()], timeout=120)
+        there.close()
+        assert (done.returncode, here.recv(100)) == (0, b"")
 
 
 def test_a_server_ends_with_whoever_started_it(toy):
@@ -134,8 +191,12 @@ def test_stages_end_as_they_do_without_a_server(toy, server):
     runner = StageRunner(toy.folder, receipts=toy.folder / ".dvc/tmp/receipts", server=server)
     plain = StageRunner(toy.folder, receipts=toy.folder / ".dvc/tmp/receipts")
     prepare = stage(toy, "prepare")
-    first = runner.bring_up_to_date(prepare)
+    body = toy.folder / "tasks/prepare.py"
+    body.write_text(f"import sys\nprint('torch' in sys.modules)\n{body.read_text()}")
+    said: list[str] = []
+    first = runner.bring_up_to_date(prepare, emit=said.append)
     assert (first.state, first.message) == ("Completed", "ran")
+    assert "True" in said
     lock, rows = toy.folder / "dvc.lock", toy.folder / "data/tokens/rows.json"
     forked = lock.read_bytes(), rows.read_bytes()
     assert runner.bring_up_to_date(prepare).state == "Cached"
@@ -143,7 +204,8 @@ def test_stages_end_as_they_do_without_a_server(toy, server):
     rows.unlink()
     assert runner.bring_up_to_date(prepare).state == "Restored"
     lock.unlink()
-    again = plain.bring_up_to_date(prepare, force=True)
+    again = plain.bring_up_to_date(prepare, force=True, emit=said.append)
+    assert "False" in said
     assert (again.state, again.key) == ("Completed", first.key)
     assert forked == (lock.read_bytes(), rows.read_bytes())
     (toy.folder / "tasks/prepare.py").write_text("def run(ctx):\n    raise ValueError('not today')\n")

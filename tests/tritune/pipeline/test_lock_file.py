@@ -95,6 +95,44 @@ def test_the_last_entry_taken_out_leaves_a_file_that_dvc_reads(lock):
     assert lock.read_text() == "schema: '2.0'\nstages: {}\n"
 
 
+def test_what_an_entry_has_twice_is_told_apart_from_what_others_have_twice(tmp_path, lock):
+    other, twice = tmp_path / "by_dvc.lock", [1, 2]
+    for name in "abc":
+        shared = {"params": {"first": twice, "second": twice}}
+        for path, change in ((lock, changed_lock), (other, modify_yaml)):
+            with change(str(path)) as content:
+                add(content, name, shared)
+        assert lock.read_text() == other.read_text()
+    with changed_lock(lock) as content:
+        assert content["stages"]["c"] == {"params": {"first": [1, 2], "second": [1, 2]}}
+
+
+@pytest.mark.parametrize("end", ["", "\n...\n", "\n# mine\n"])
+def test_a_file_that_ends_otherwise_keeps_its_entries(tmp_path, lock, end):
+    other = tmp_path / "by_dvc.lock"
+    for path in (lock, other):
+        path.write_text(f"schema: '2.0'\nstages:\n  a:\n    cmd: x{end}")
+    with changed_lock(lock) as content, modify_yaml(str(other)) as by_dvc:
+        content["stages"]["b"], by_dvc["stages"]["b"] = {"cmd": "y"}, {"cmd": "y"}
+    assert lock.read_text() == other.read_text()
+    assert lock.read_text().count("cmd:") == 2
+
+
+def test_a_link_stays_one_and_a_file_keeps_its_mode(tmp_path, lock):
+    with changed_lock(lock) as content:
+        add(content, "a", entry(1))
+    lock.chmod(0o664)
+    link = tmp_path / "link"
+    link.symlink_to(lock)
+    for path in (lock, link):
+        with changed_lock(path) as content:
+            add(content, path.name, entry(2))
+    assert link.is_symlink()
+    assert lock.stat().st_mode & 0o777 == 0o664
+    with changed_lock(lock) as content:
+        assert list(content["stages"]) == ["a", "dvc.lock", "link"]
+
+
 @pytest.mark.parametrize(
     "text", ["stages:\n  a: {cmd: x}\n", "# mine\nschema: '2.0'\nstages:\n  a:\n    cmd: x\n"]
 )

@@ -1,7 +1,7 @@
 import os
+import select
 import subprocess
 import sys
-from itertools import pairwise
 
 import pytest
 
@@ -163,8 +163,11 @@ def test_who_waits_longest_gets_the_next_slot(tmp_path):
         assert waiting[-1].stdout.readline().startswith("waiting: 1 training at a time")
     waiting[1].kill()  # one that is gone is passed over
     waiting[1].wait()
-    for now, following in pairwise([first, waiting[0], waiting[2], waiting[3]]):
-        assert [one.poll() for one in waiting if one is not waiting[1] and one is not now].count(None) >= 1
+    queue = [first, waiting[0], waiting[2], waiting[3]]
+    while now := queue.pop(0):
         now.communicate("\n", timeout=60)
-        assert following.stdout.readline() == "in\n"
-    waiting[3].communicate("\n", timeout=60)
+        if not queue:
+            break
+        # Who comes in prints, and waits for a line.
+        assert select.select([one.stdout for one in queue], [], [], 60)[0] == [queue[0].stdout]
+        assert queue[0].stdout.readline() == "in\n"
