@@ -45,7 +45,7 @@ def test_a_version_comes_out_the_same_to_the_last_byte(ran):
     done = ran.tritune("verify", "v0.0.1", timeout=2000)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "v0.0.1 is bit-identical: the model comes out the same to the last byte" in done.stdout
-    assert "16 stages ran again: ingest, tokenize, prepare@full" in done.stdout
+    assert "17 stages ran again: ingest, tokenize, prepare@full" in done.stdout
     assert "otherwise than" not in done.stdout
     assert ran.run("git", "status", "--porcelain").stdout == before
     assert left_behind(ran) == []
@@ -66,7 +66,7 @@ def test_a_tag_whose_files_did_not_make_its_model_is_different_and_the_causes_ar
     assert done.returncode == 1, done.stdout + done.stderr
     assert "v0.0.2 is different: the model does not come out as it was registered" in done.stdout
     assert f"library versions: made with torch 2.0.0+old (here: {versions['torch']})" in done.stdout
-    assert "parameters: train in params.yaml is not the one that train@full-13 was made with" in done.stdout
+    assert "parameters: train in params.yaml is not the one that sweep@full was made with" in done.stdout
     assert "the first stage to give something else is train@" in done.stdout
     assert re.search(r"test: \d+\.\d\d% of the answers are the same", done.stdout)
     assert left_behind(ran) == []
