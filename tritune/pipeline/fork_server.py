@@ -179,7 +179,7 @@ def _become(words: Sequence[str], folder: str, environment: dict[str, str]) -> N
     gc.freeze()
     # Before the environment moves. What is left of a longer line would be listed as words of this one.
     line = Path("/proc/self/cmdline").read_bytes()
-    setproctitle(shlex.join([sys.executable, *words]).ljust(len(line)))
+    setproctitle(shlex.join([Path(sys.executable).name, *words]).ljust(len(line)))
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
