@@ -1,5 +1,6 @@
 """What a computation runs on, set up so that two runs on a CPU give the same bytes."""
 
+import ctypes
 import os
 import platform
 from pathlib import Path
@@ -10,10 +11,10 @@ import torch
 from tritune.errors import InputError
 from tritune.settings.train import ComputeSettings
 
-KEPT_OPERATIONS = 64
+KEPT_OPERATIONS = 192
 """Compiled matrix products that oneDNN keeps, of those that it would keep a thousand of. Each is for one size
-of its operands, and nearly every batch has sizes of its own: kept ones are no use to the next, and hold much
-of the memory of a training. A step of its own needs some forty."""
+of its operands, takes milliseconds to write and half a MiB to hold. A training's sizes are few
+(`tritune/training/row_layout.py`), and nearly all of theirs are among these."""
 
 
 def prepare_torch(settings: ComputeSettings) -> torch.device:
@@ -42,6 +43,15 @@ def prepare_torch(settings: ComputeSettings) -> torch.device:
     # Filling memory that is written right after costs time and changes nothing here.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return torch.device("cuda" if on_gpu else "cpu")
+
+
+def return_freed_memory() -> None:
+    """Give memory that is freed back to the system, where the C library can be told to (glibc).
+
+    It keeps what it has once used, in pieces between compiled products, and asks for more beside them.
+    """
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
+        trim(0)
 
 
 def mixed_precision(device: torch.device, precision: str, *, keep_casts: bool = True) -> torch.autocast:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch.nn.utils import clip_grad_norm_
 
-from tritune.compute import mixed_precision
+from tritune.compute import mixed_precision, return_freed_memory
 from tritune.errors import InputError
 from tritune.inference import model_outputs
 from tritune.metrics.catalogue import NEGATIVE_LOG_LIKELIHOOD, advantage
@@ -209,6 +209,7 @@ def train(
             row["train_slice_examples"] = train_slice.examples
             parts["train_slice_loss_parts"] = slice_parts(outputs)
         state.loss_parts.append(parts)
+        return_freed_memory()
         close_epoch(
             state,
             row,

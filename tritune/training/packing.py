@@ -26,10 +26,11 @@ from tritune.models.modes import evaluating
 from tritune.models.same_outputs import same_outputs
 from tritune.objectives.objective import Objective
 from tritune.tokens import TokenTable
+from tritune.training.attention import precision_of
 from tritune.training.batches import Batch, collate
 from tritune.training.own_rows import looks_of
 from tritune.training.packed_attention import ATTRIBUTE, LOOKS_BACK, PLAIN, packed_attention
-from tritune.training.row_layout import RowLayout
+from tritune.training.row_layout import RowLayout, few_counts
 
 ARGUMENT = "row_lengths"
 POSITIONS = ("position_embeddings", "position_ids")
@@ -177,7 +178,8 @@ class Packing:
             of_groups = []
             for group in self.layout.groups:
                 part = mask[..., : group.width, : group.width]
-                of_groups.append(part if len(part) == 1 else part.index_select(0, group.rows))
+                part = part if len(part) == 1 else part.index_select(0, group.rows)
+                of_groups.append(_widened(part, group.width))
             self._masks[id(mask)] = mask, of_groups
         return self._masks[id(mask)][1]
 
@@ -223,7 +225,11 @@ class Packing:
             if self.fixed is not None:
                 self.layout = self.fixed
             elif self.always or int(lengths.sum()) < rows * longest:
-                self.layout = RowLayout(lengths, longest=longest, device=hidden.device)
+                few = _new_shapes_are_dear(hidden)
+                tokens = few_counts(int(lengths.sum())) if few else None
+                self.layout = RowLayout(
+                    lengths, longest=longest, device=hidden.device, tokens=tokens, few_shapes=few
+                )
             if self.layout is not None:
                 if arguments:
                     arguments = (self.layout.pack(hidden), *arguments[1:])
@@ -252,6 +258,24 @@ class Packing:
         if isinstance(output, torch.Tensor):
             return layout.unpack(output)
         return (layout.unpack(output[0]), *output[1:])
+
+
+def _new_shapes_are_dear(hidden: torch.Tensor) -> bool:
+    """Return whether a product of sizes that were not seen before takes far longer than the next of them.
+
+    In bf16 a processor's library (oneDNN) writes a kernel for each.
+    """
+    on_processor: bool = hidden.device.type == "cpu"
+    return on_processor and precision_of(hidden) == torch.bfloat16
+
+
+def _widened(mask: torch.Tensor, width: int) -> torch.Tensor:
+    """Return a mask for rows of `width` places, of which those that it lacks must not be looked at."""
+    missing = width - mask.shape[-1]
+    if not missing:
+        return mask
+    no = False if mask.dtype == torch.bool else torch.finfo(mask.dtype).min
+    return torch.nn.functional.pad(mask, (0, missing, 0, missing if mask.shape[-2] > 1 else 0), value=no)
 
 
 def _without_mask(

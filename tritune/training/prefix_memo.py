@@ -24,7 +24,7 @@ from tritune.tokens import TokenTable
 from tritune.training.batches import collate
 from tritune.training.stored_prefix import StoredPrefix
 
-TOKENS_AT_ONCE = 8192
+TOKENS_AT_ONCE = 4096
 """Of a batch in filling, padding counted."""
 
 NAMES_ONLY = ("_name_or_path", "architectures", "id2label", "label2id", "transformers_version", "tritune")

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from tritune.compute import return_freed_memory
 from tritune.errors import InputError
 from tritune.models.modes import evaluating
 from tritune.objectives.objective import Objective
@@ -303,4 +304,5 @@ def start_above(
                         print(f"{done:,} of {len(table.tokens):,} tokens have passed {layers}", flush=True)
                 memo = read_memo(path)
             found.append(replace(table, prefix_output=memo))
+    return_freed_memory()
     return prefix, found

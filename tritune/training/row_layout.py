@@ -16,6 +16,9 @@ from tritune.training.transfer import put_into, to_device
 PAIRS_PER_GROUP = 4000
 """Pairs of places whose attention costs about as much as one more group does."""
 
+ROWS_AT_LEAST = 2
+"""Of a group, where sizes are to be few and there are so many rows."""
+
 
 @dataclass(frozen=True)
 class Group:
@@ -34,7 +37,13 @@ class RowLayout:
     """The rows of one batch end to end, longest first."""
 
     def __init__(
-        self, lengths: torch.Tensor, *, longest: int, device: torch.device, tokens: int | None = None
+        self,
+        lengths: torch.Tensor,
+        *,
+        longest: int,
+        device: torch.device,
+        tokens: int | None = None,
+        few_shapes: bool = False,
     ) -> None:
         """Lay out a batch.
 
@@ -44,8 +53,10 @@ class RowLayout:
             device: of the tensors to come.
             tokens: as many as there are to be, or more: after the rows comes one of fillers, which are in no
                 padded batch. None: no such row.
+            few_shapes: whether groups are to have few sizes, with more padding, and be wider than `longest`
+                if need be.
         """
-        self.rows, self.longest = len(lengths), longest
+        self.rows, self.longest, self._few_shapes = len(lengths), longest, few_shapes
         self.tokens = int(lengths.sum()) if tokens is None else tokens
         self._filled = tokens is not None
         flat, starts = self._indices(lengths)
@@ -73,7 +84,7 @@ class RowLayout:
         order = torch.argsort(lengths, descending=True, stable=True)
         sizes = self._lengths = lengths[order]
         ends = sizes.cumsum(0)
-        count = int(ends[-1])
+        count = self._count = int(ends[-1])
         row = torch.repeat_interleave(order, sizes)
         column = torch.arange(count) - torch.repeat_interleave(ends - sizes, sizes)
         fillers = self.tokens - count
@@ -92,13 +103,19 @@ class RowLayout:
 
     @cached_property
     def _cuts(self) -> list[int]:
-        return [*group_starts(self._lengths.tolist()), self.rows]
+        lengths = self._lengths.tolist()
+        return [*(even_starts(lengths) if self._few_shapes else group_starts(lengths)), self.rows]
+
+    def _width(self, begin: int) -> int:
+        """Return the places of each row of the group that begins with a row."""
+        longest = int(self._lengths[begin])
+        return few_widths(longest) if self._few_shapes else longest
 
     @cached_property
     def groups(self) -> list[Group]:
         """The rows by length."""
         return [
-            Group(self._order[begin:end], self._sizes[begin:end], int(self._lengths[begin]))
+            Group(self._order[begin:end], self._sizes[begin:end], self._width(begin))
             for begin, end in pairwise(self._cuts)
         ]
 
@@ -107,7 +124,7 @@ class RowLayout:
         """[tokens] the place of each token among those of all groups, each with its own padding."""
         starts, begun = [], 0
         for begin, end in pairwise(self._cuts):
-            width = int(self._lengths[begin])
+            width = self._width(begin)
             starts.append(begun + torch.arange(end - begin) * width)
             begun += (end - begin) * width
         first = torch.repeat_interleave(torch.cat(starts), self._lengths)
@@ -122,7 +139,7 @@ class RowLayout:
         packed: torch.Tensor = (
             _Gathered.apply(flat, self.places, self._token_at)
             if flat.is_cuda
-            else _Pack.apply(flat, self.places, self._filled)
+            else _Pack.apply(flat, self.places[: self._count], self.tokens)
         )
         return packed
 
@@ -132,24 +149,21 @@ class RowLayout:
         if packed.is_cuda:
             padded = _Gathered.apply(packed[0], self._token_at, self.places)[0]
         else:
-            size = self.rows * self.longest
-            padded = _spread(packed[0], self.places, size, filled=self._filled)
+            padded = _Spread.apply(packed[0], self.places[: self._count], self.rows * self.longest)
         return padded.unflatten(0, (self.rows, -1))
 
     def split(self, packed: torch.Tensor) -> list[torch.Tensor]:
         """Return for each group [n, width, ...] of [1, tokens, ...]; 0 on padding."""
         sizes = [len(group.rows) * group.width for group in self.groups]
-        padded = _spread(packed[0, : len(self.grouped)], self.grouped, sum(sizes))
+        padded: torch.Tensor = _Spread.apply(packed[0], self.grouped, sum(sizes))
         parts = torch.split(padded, sizes)
         return [p.unflatten(0, (-1, group.width)) for p, group in zip(parts, self.groups, strict=True)]
 
     def join(self, parts: list[torch.Tensor]) -> torch.Tensor:
         """Return [1, tokens, ...] of what `split` gives; 0 on fillers."""
         joined = torch.cat([part.flatten(0, 1) for part in parts])
-        packed: torch.Tensor = _Pack.apply(joined, self.grouped, False)
-        if (fillers := self.tokens - len(self.grouped)) == 0:
-            return packed
-        return torch.cat([packed, packed.new_zeros(1, fillers, *packed.shape[2:])], 1)
+        packed: torch.Tensor = _Pack.apply(joined, self.grouped, self.tokens)
+        return packed
 
 
 def group_starts(lengths: list[int]) -> list[int]:
@@ -167,25 +181,82 @@ def group_starts(lengths: list[int]) -> list[int]:
     return starts
 
 
-def _spread(tokens: torch.Tensor, places: torch.Tensor, size: int, *, filled: bool = False) -> torch.Tensor:
-    """Return [size, ...], each token at its place; those with a place beyond, if there are, nowhere."""
-    spread = tokens.new_zeros(size + filled, *tokens.shape[1:]).index_copy(0, places, tokens)
-    return spread[:size] if filled else spread
+def even_starts(lengths: list[int]) -> list[int]:
+    """Return at which rows a new group begins, 0 first, so that each has 1, 2, 4, 8, ... rows.
+
+    Args:
+        lengths: of each row, longest first.
+    """
+    pairs = [few_widths(length) ** 2 for length in lengths]
+    starts, begin = [], 0
+    while begin < len(pairs):
+        starts.append(begin)
+        count = 1
+        while begin + 2 * count <= len(pairs):
+            padding = 2 * count * pairs[begin] - sum(pairs[begin : begin + 2 * count])
+            if 2 * count > ROWS_AT_LEAST and padding > PAIRS_PER_GROUP:
+                break
+            count *= 2
+        begin += count
+    return starts
 
 
-class _Pack(torch.autograd.Function):
-    """`padded[None, places]`, whose gradient need not add up: no two places are the same but a filler's."""
+def few_widths(places: int) -> int:
+    """Return the width of a group whose longest row has so many places, where widths are to be few."""
+    return _rounded_up(places, least=16, between_powers=4)
+
+
+def few_counts(tokens: int) -> int:
+    """Return how many tokens run with the fillers, where counts are to be few."""
+    return _rounded_up(tokens, least=16, between_powers=8)
+
+
+def _rounded_up(size: int, *, least: int, between_powers: int) -> int:
+    """Return the next multiple of a step, as many steps as are said from a power of two to the next."""
+    step = max(least, (1 << (size - 1).bit_length()) // 2 // between_powers)
+    return -(-size // step) * step
+
+
+class _Spread(torch.autograd.Function):
+    """[size, ...], each token at its place, the last ones, which have none, nowhere; 0 elsewhere."""
 
     @staticmethod
-    def forward(ctx: Any, padded: torch.Tensor, places: torch.Tensor, filled: bool) -> torch.Tensor:
+    def forward(ctx: Any, tokens: torch.Tensor, places: torch.Tensor, size: int) -> torch.Tensor:
         ctx.save_for_backward(places)
-        ctx.size, ctx.filled = len(padded), filled
-        return padded[None].index_select(1, places.clamp(max=len(padded) - 1) if filled else places)
+        ctx.count = len(tokens)
+        return _written(tokens, places, size)
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         (places,) = ctx.saved_tensors
-        return _spread(gradients[0][0], places, ctx.size, filled=ctx.filled), None, None
+        return _read(gradients[0], places, ctx.count), None, None
+
+
+class _Pack(torch.autograd.Function):
+    """[1, count, ...]: what is at the places, then zeros. All places are different: no gradients add up."""
+
+    @staticmethod
+    def forward(ctx: Any, padded: torch.Tensor, places: torch.Tensor, count: int) -> torch.Tensor:
+        ctx.save_for_backward(places)
+        ctx.size = len(padded)
+        return _read(padded, places, count)[None]
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        (places,) = ctx.saved_tensors
+        return _written(gradients[0][0], places, ctx.size), None, None
+
+
+def _written(tokens: torch.Tensor, places: torch.Tensor, size: int) -> torch.Tensor:
+    # In place, into zeros that nobody else has: torch would copy them first.
+    return tokens.new_zeros(size, *tokens.shape[1:]).index_copy_(0, places, tokens[: len(places)])
+
+
+def _read(given: torch.Tensor, places: torch.Tensor, count: int) -> torch.Tensor:
+    found = given.new_empty(count, *given.shape[1:])
+    torch.index_select(given, 0, places, out=found[: len(places)])
+    found[len(places) :] = 0
+    return found
 
 
 class _Gathered(torch.autograd.Function):

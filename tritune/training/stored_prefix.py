@@ -2,12 +2,14 @@
 
 What they give for a token never changes while they hold still and no chance is in them, so it is stored, and
 training starts from there. The model is called as ever, with one argument more, `prefix_output`: a hook takes
-it off, the frozen layers pass on what they are given, and the last of them gives the stored instead. Without
-that argument the model runs as a whole.
+it off, the frozen layers pass on what they are given, and the last of them gives the stored instead; what is
+below them gives zeros, where the model has one module for that. Without that argument it runs as a whole.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -66,8 +68,12 @@ def passing_prefix(
             )
             output = prefix.output(some.inputs())
             if output.shape == (*some.input_ids.shape, prefix.width):
-                found = torch.cat(objective.outputs(model, replace(some, prefix_output=output)))
-                if same_outputs(found, expected):
+                above = partial(objective.outputs, model, replace(some, prefix_output=output))
+                if prefix.pass_embeddings():
+                    if _gives(above, expected):
+                        return prefix
+                    prefix.run_embeddings()
+                if same_outputs(torch.cat(above()), expected):
                     return prefix
     except Exception:
         pass  # a trial: whatever code of others makes of layers that don't run, they all run each time
@@ -96,6 +102,7 @@ class StoredPrefix:
         self.tensors += [tensor for layer in layers for tensor in layer.state_dict().values()]
         """All that its output depends on, besides the inputs."""
         self._model, self._layers = model, layers
+        self._embeddings = _module_of(model, names, apart_from=layers)
         self._given: torch.Tensor | None = None
         self._hook = model.register_forward_pre_hook(self._take, with_kwargs=True)
         for layer, count in zip(layers, beside, strict=True):
@@ -104,8 +111,20 @@ class StoredPrefix:
     def remove(self) -> None:
         """Make the model as it was."""
         self._hook.remove()
+        self.run_embeddings()
         for layer in self._layers:
             layer.__dict__.pop("forward", None)
+
+    def pass_embeddings(self) -> bool:
+        """Let what is below the layers give zeros where their output is given; return whether that can be."""
+        if self._embeddings is not None:
+            self._embeddings.__dict__["forward"] = _PassingEmbeddings(self, self._embeddings)
+        return self._embeddings is not None
+
+    def run_embeddings(self) -> None:
+        """Take `pass_embeddings` back."""
+        if self._embeddings is not None:
+            self._embeddings.__dict__.pop("forward", None)
 
     def output(self, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Return [rows, longest, width]: what the layers give for these inputs; nothing above them runs."""
@@ -143,6 +162,20 @@ class _Passing:
         return hidden if self._beside is None else (hidden, *[None] * self._beside)
 
 
+class _PassingEmbeddings:
+    """Stands in for the `forward` of all that is below the layers."""
+
+    def __init__(self, prefix: StoredPrefix, module: nn.Module) -> None:
+        self._prefix, self._module = prefix, module
+        self._kind = next(module.parameters()).dtype
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        given = self._prefix._given
+        if given is None:
+            return type(self._module).forward(self._module, *arguments, **named)
+        return given.new_zeros((), dtype=self._kind).expand(given.shape)
+
+
 class _Reached(Exception):
     """The output wanted is there; the rest of the model need not run."""
 
@@ -163,6 +196,25 @@ def _watched(
     alone = all(isinstance(o, torch.Tensor) or all(x is None for x in o[1:]) for _, o in seen)
     beside = [None if isinstance(o, torch.Tensor) else len(o) - 1 for _, o in seen[: len(layers)]]
     return outputs, beside if once and alone else None
+
+
+def _gives(above: Callable[[], list[torch.Tensor]], expected: torch.Tensor) -> bool:
+    """Return whether the outputs are as expected; where a model can't go on with zeros, they are not."""
+    try:
+        return same_outputs(torch.cat(above()), expected)
+    except Exception:
+        return False
+
+
+def _module_of(
+    model: nn.Module, names: Sequence[str], *, apart_from: Sequence[nn.Module]
+) -> nn.Module | None:
+    """Return the innermost module that has all these tensors; None where others are in it, too."""
+    paths = [name.split(".")[:-1] for name in names]
+    same = takewhile(lambda pieces: len(set(pieces)) == 1, zip(*paths, strict=False))
+    module = model.get_submodule(".".join(pieces[0] for pieces in same))
+    inside = set(module.modules())
+    return None if not names or any(each in inside for each in apart_from) else module
 
 
 def _hidden(output: Any) -> torch.Tensor:

@@ -13,7 +13,7 @@ import transformers
 from tests.tritune.training.tiny_sizes import BERT, DEBERTA_V2, DISTILBERT, ELECTRA, GEMMA3, GPT2, LLAMA
 from tritune.objectives.named import objective_named
 from tritune.tokens import IGNORED
-from tritune.training import row_layout
+from tritune.training import packing, row_layout
 from tritune.training.batches import collate
 from tritune.training.checkpoint import load_checkpoint, save_checkpoint
 from tritune.training.packing import packed_layers
@@ -105,6 +105,34 @@ def test_no_padding_runs_through_the_layers(kit, name):
                 module.register_forward_hook(lambda _, given, __: ran.append(given[0].shape[:-1].numel()))
     SINGLE.outputs(model, collate(replace(table, packed=True), np.arange(12), pad_token_id=0))
     assert set(ran) == ({table.lengths[:12].sum()} if name != "gpt2" else set())
+
+
+@pytest.mark.parametrize("name", PACKED)
+def test_where_sizes_are_to_be_few_loss_and_gradients_are_the_same(kit, monkeypatch, name):
+    monkeypatch.setattr(packing, "_new_shapes_are_dear", lambda _: True)
+    model, table = tiny(name), kit.token_table(20)
+    padded = loss_and_gradients(model, table)
+    packed = pack(model, table)
+    assert packed is not None
+    layouts = []
+    packed._layers[-1].register_forward_pre_hook(lambda *_: layouts.append(packed.layout))
+    assert_same(padded, loss_and_gradients(model, replace(table, packed=True)))
+    assert layouts[0].tokens % 16 == 0
+    assert {group.width for group in layouts[0].groups} == {16}
+    assert layouts[0].longest < 16
+
+
+def test_in_bf16_products_come_in_few_sizes(kit):
+    model, table = tiny("bert"), kit.token_table(20)
+    packed, ran = pack(model, table), set()
+    for layer in packed._layers:
+        layer.output.dense.register_forward_hook(lambda _, given, __: ran.add(given[0].shape[1]))
+    with torch.autocast("cpu", torch.bfloat16):
+        for rows in range(4, 20):
+            batch = collate(replace(table, packed=True), np.arange(rows), pad_token_id=0)
+            SINGLE.loss_sum(model, batch, label_smoothing=0.0).backward()
+    assert len(ran) > 2
+    assert all(tokens % 16 == 0 for tokens in ran)
 
 
 @pytest.mark.parametrize("name", PADDED)

@@ -1,8 +1,11 @@
+from itertools import pairwise
+
+import numpy as np
 import pytest
 import torch
 
 from tritune.training import row_layout
-from tritune.training.row_layout import RowLayout, group_starts
+from tritune.training.row_layout import RowLayout, even_starts, few_counts, few_widths, group_starts
 
 CPU = torch.device("cpu")
 
@@ -30,6 +33,33 @@ def test_a_group_begins_where_padding_to_the_longest_costs_more_pairs_than_a_gro
     assert group_starts([9]) == [0]
 
 
+def test_groups_whose_sizes_are_few_double_while_the_padding_costs_fewer_pairs_than_a_group(monkeypatch):
+    monkeypatch.setattr(row_layout, "PAIRS_PER_GROUP", 2000)
+    # Of 32 places and of 16: 1,024 and 256 pairs. Two rows of each have 1,536 to pad, with four more 4,608.
+    assert even_starts([30, 20, 16, 9, 9, 9, 9, 3]) == [0, 4]
+    assert even_starts([30, 9, 9, 9, 9, 9, 9, 9, 9]) == [0, 2, 6, 8]
+    monkeypatch.setattr(row_layout, "PAIRS_PER_GROUP", 0)
+    assert even_starts([30, 9, 9]) == [0, 2]
+
+
+def test_sizes_that_are_few_pad_little():
+    draw, widths, counts, groups = np.random.default_rng(0), set(), set(), set()
+    padded, tokens = 0, 0
+    for _ in range(300):
+        lengths = sorted(draw.geometric(0.07, 32).clip(3, 64).tolist(), reverse=True)
+        starts = [*even_starts(lengths), len(lengths)]
+        shapes = [(end - begin, few_widths(lengths[begin])) for begin, end in pairwise(starts)]
+        assert all(few_widths(lengths[begin]) >= lengths[begin] for begin in starts[:-1])
+        groups.update(shapes)
+        widths.update(width for _, width in shapes)
+        tokens, padded = tokens + sum(lengths), padded + few_counts(sum(lengths))
+        counts.add(few_counts(sum(lengths)))
+    assert widths == {16, 32, 48, 64}
+    assert len(groups) < 20
+    assert len(counts) < 20
+    assert 1 < padded / tokens < 1.05
+
+
 @pytest.mark.parametrize("pairs", [0, 20, 10**9])
 def test_groups_hold_every_row_and_lead_back(monkeypatch, pairs):
     monkeypatch.setattr(row_layout, "PAIRS_PER_GROUP", pairs)
@@ -45,6 +75,31 @@ def test_groups_hold_every_row_and_lead_back(monkeypatch, pairs):
         for row, found in zip(group.rows.tolist(), part, strict=True):
             assert torch.equal(found[: lengths[row]], padded[row, : lengths[row]])
             assert not found[lengths[row] :].any()
+
+
+def test_fillers_and_wider_groups_change_nothing_of_what_leads_back():
+    plain = layout(3, 7, 2, 7, 5)
+    rows = RowLayout(torch.tensor([3, 7, 2, 7, 5]), longest=7, device=CPU, tokens=30, few_shapes=True)
+    padded = torch.randn(5, 7, 2)
+    packed = rows.pack(padded)
+    assert torch.equal(packed[:, :24], plain.pack(padded))
+    assert packed.shape == (1, 30, 2)
+    assert not packed[:, 24:].any()
+    assert [part.shape[1] for part in rows.split(packed)] == [16] * len(rows.groups)
+    assert torch.equal(rows.join(rows.split(packed)), packed)
+    assert torch.equal(rows.unpack(packed), plain.unpack(plain.pack(padded)))
+
+
+@pytest.mark.parametrize("tokens", [None, 30])
+def test_gradients_go_back_to_where_the_numbers_came_from_with_fillers_or_without(tokens):
+    rows = RowLayout(
+        torch.tensor([3, 7, 2, 7, 5]), longest=7, device=CPU, tokens=tokens, few_shapes=tokens is not None
+    )
+    packed = torch.randn(1, rows.tokens, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: rows.join([part**2 for part in rows.split(x)]), packed)
+    assert torch.autograd.gradcheck(lambda x: rows.unpack(x) ** 2, packed)
+    padded = torch.randn(5, 7, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: rows.pack(x) ** 2, padded)
 
 
 def test_gradients_go_back_to_where_the_numbers_came_from():
