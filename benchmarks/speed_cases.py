@@ -27,7 +27,7 @@ class Case:
 
     epochs: int = 3
     texts: Literal["short", "long"] = "short"
-    rows: int = 2000
+    rows: int = 1000
     """Of the training split, at most."""
 
     model: str = ENCODER
@@ -43,9 +43,9 @@ CASES = {
     "adaptive": Case("adaptive", ADAPTIVE),
     "partial": Case("partial, 2/3 of the layers frozen", PARTIAL),
     "partial_deep": Case("partial, 5/6 of the layers frozen", DEEP, epochs=5),
-    "full_long": Case("full", FULL, texts="long", rows=600),
-    "partial_long": Case("partial, 2/3 of the layers frozen", PARTIAL, texts="long", rows=600),
-    "decoder": Case("decoder, partial, 2/3 of the layers frozen", PARTIAL, rows=320, model=DECODER),
+    "full_long": Case("full", FULL, texts="long", rows=200),
+    "partial_long": Case("partial, 2/3 of the layers frozen", PARTIAL, texts="long", rows=200),
+    "decoder": Case("decoder, partial, 2/3 of the layers frozen", PARTIAL, rows=160, model=DECODER),
 }
 """By the name that `--cases` takes."""
 

@@ -1,10 +1,11 @@
+import platform
 import subprocess
 import sys
 
 import pytest
 import torch
 
-from tritune.compute import chosen_precision, prepare_torch
+from tritune.compute import KEPT_OPERATIONS, chosen_precision, prepare_torch
 from tritune.errors import InputError
 from tritune.settings.train import ComputeSettings
 
@@ -22,7 +23,7 @@ def test_threads_are_set_and_algorithms_are_deterministic():
     assert done.stdout.split() == ["cpu", "2", "1", "True"]
 
 
-@pytest.mark.parametrize(("before", "kept"), [(None, "64"), ("7", "7")])
+@pytest.mark.parametrize(("before", "kept"), [(None, str(KEPT_OPERATIONS)), ("7", "7")])
 def test_few_compiled_products_are_kept_unless_the_user_says_how_many(monkeypatch, before, kept):
     names = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
     for name in names:
@@ -35,6 +36,19 @@ def test_few_compiled_products_are_kept_unless_the_user_says_how_many(monkeypatc
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [kept, kept]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library has no such function")
+def test_freed_memory_goes_back_to_the_system():
+    code = (
+        "import psutil, torch; from tritune.compute import return_freed_memory;"
+        # Every other one stays, so that the heap does not shrink by itself.
+        "blocks = [torch.ones(2**13) for _ in range(4096)]; del blocks[::2];"
+        "before = psutil.Process().memory_info().rss; return_freed_memory();"
+        "print(before - psutil.Process().memory_info().rss)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) > 32 * 2**20
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

@@ -3,9 +3,10 @@
 The steps are run by the training loop itself, with what a training leaves out left out. The memory is that of
 the step with most tokens or of that with the largest piece, whichever takes more, when the optimizer has its
 state; the time is that of a few steps drawn at random, per token that runs (padding too, where the model
-needs it), times the tokens of all steps. Of several phases the first and the last are timed, each is weighted
-with its length, and the time of one between lies between theirs as its compute does; the memory is the last
-one's, in which most learns. A training's own start and the writing of its state are not in it.
+needs it), times the tokens of all steps; what they take longer the first time (kernels are written) is added
+once. Of several phases the first and the last are timed, each is weighted with its length, and the time of
+one between lies between theirs as its compute does; the memory is the last one's, in which most learns. A
+training's own start and the writing of its state are not in it.
 """
 
 import tempfile
@@ -45,8 +46,8 @@ TIMED_STEPS = 8
 TIMED_ROWS = 256
 """Of the validation split, at most."""
 
-ROUNDS_RECORDED = 3
-"""Over the timed steps where passes are recorded, of which the last counts."""
+ROUNDS, ROUNDS_RECORDED = 2, 3
+"""Over the timed steps, and where passes are recorded, of which the last counts."""
 
 
 @dataclass(frozen=True)
@@ -130,11 +131,11 @@ def estimate_training(
         filled = (len(timed.tokens) + len(asked.tokens)) / (len(training.tokens) + len(validation.tokens))
         optimizer = plan_optimizer(model, plan, weight_decay=settings.weight_decay)
 
-        def seconds_of(rows: TokenTable, *, batch_size: int, phase: Phase) -> list[float]:
-            """Return how long each step on these rows takes, the last with a small evaluation."""
+        def seconds_of(
+            rows: TokenTable, *, batch_size: int, phase: Phase, rounds: int = 1
+        ) -> list[np.ndarray]:
+            """Return for each round the seconds of each step, of which the last has a small evaluation."""
             state = TrainingState(model, optimizer)
-            # The first times go by in recording.
-            rounds = 1 if recorded is None else ROUNDS_RECORDED
             once = settings.model_copy(update={"epochs": rounds, "batch_size": batch_size})
             found, started = [], time.monotonic()
             for moment in train(
@@ -155,15 +156,19 @@ def estimate_training(
                 _ = moment.loss.item()  # wait for the GPU
                 found.append(time.monotonic() - started)
                 started = time.monotonic()
-            return found[-len(found) // rounds :]
+            return np.array_split(np.array(found), rounds)
 
         # The first of them makes the optimizer's state; the most memory is in use when it is there already.
         for step in (heaviest, *sorted({heaviest, largest})):
             rows = batches[step]
             seconds_of(rows_of(training, rows), batch_size=len(rows), phase=plan.phases[-1])
         ends = (plan.phases[0], plan.phases[-1]) if len(plan.phases) > 1 else plan.phases
-        steps = [seconds_of(timed, batch_size=settings.batch_size, phase=phase) for phase in ends]
-        sub_batches = epoch_batches(timed.rows, batch_size=settings.batch_size, seed=0, epoch=0)
+        # What is done once in a training, recording or writing kernels, goes by in the first rounds.
+        rounds = ROUNDS if recorded is None else ROUNDS_RECORDED
+        steps = [
+            seconds_of(timed, batch_size=settings.batch_size, phase=phase, rounds=rounds) for phase in ends
+        ]
+        sub_batches = epoch_batches(timed.rows, batch_size=settings.batch_size, seed=0, epoch=rounds - 1)
         sub_costs = tokens_run(timed, sub_batches, objective=objective, model=model)
         started = time.monotonic()
         model_outputs(
@@ -176,12 +181,15 @@ def estimate_training(
             precision=precision,
         )
         evaluation = (time.monotonic() - started) / evaluated if asked.rows else 0.0
-    timed_ends = [
-        sum(each[:-1]) / sum(sub_costs[:-1]) if len(each) > 1 else each[0] / sub_costs[0] for each in steps
-    ]
+    # A step with an evaluation counts only where there is no other.
+    counted = slice(-1) if len(sub_costs) > 1 else slice(None)
+    timed_ends = [each[-1][counted].sum() / sub_costs[counted].sum() for each in steps]
     per_token = mean_over_phases(plan, timed_ends)
+    kernels = 0.0
+    if recorded is None:
+        kernels = sum(max(0.0, each[0][counted].sum() - each[-1][counted].sum()) for each in steps)
     return Estimate(
-        seconds=settings.epochs * (per_token * float(costs.sum()) + evaluation),
+        seconds=settings.epochs * (per_token * float(costs.sum()) + evaluation) + kernels,
         prefix_seconds=filling / filled if prefix is not None else 0.0,
         prefix_bytes=size if prefix is not None else 0,
         gpu_bytes=torch.cuda.max_memory_allocated() if model.device.type == "cuda" else None,
