@@ -86,7 +86,7 @@ def test_the_page_names_every_figure_in_which_this_project_is_behind(conditions)
 
 def test_a_case_trains_on_as_many_rows_as_it_says(tmp_path, options, monkeypatch):
     monkeypatch.chdir(tmp_path)  # prepare_work goes to its folder
-    assert prepare_work(tmp_path, CASES["full"], options)["train"] == 2000
+    assert prepare_work(tmp_path, CASES["full"], options)["train"] == 1000
 
 
 def test_long_texts_are_many_times_as_long_and_of_the_same_topics():
