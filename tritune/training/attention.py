@@ -91,9 +91,10 @@ def _bias(
         if not causal:
             return None
         mask = torch.ones(places, places, dtype=torch.bool).tril()
-    if mask.dtype != torch.bool:
-        return mask.to(precision)
     lowest = torch.finfo(precision).min
+    if mask.dtype != torch.bool:
+        # Of another precision the lowest may be minus infinity in this one.
+        return mask.to(precision).clamp_(min=lowest)
     return torch.zeros(mask.shape, dtype=precision).masked_fill_(~mask, lowest)
 
 

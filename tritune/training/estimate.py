@@ -131,12 +131,11 @@ def estimate_training(
         filled = (len(timed.tokens) + len(asked.tokens)) / (len(training.tokens) + len(validation.tokens))
         optimizer = plan_optimizer(model, plan, weight_decay=settings.weight_decay)
 
-        def seconds_of(
-            rows: TokenTable, *, batch_size: int, phase: Phase, rounds: int = 1
-        ) -> list[np.ndarray]:
-            """Return for each round the seconds of each step, of which the last has a small evaluation."""
+        def seconds_of(rows: TokenTable, *, batch_size: int, phase: Phase, rounds: int = 1) -> np.ndarray:
+            """Return [rounds, steps] the seconds of each, the last of a round with a small evaluation."""
             state = TrainingState(model, optimizer)
-            once = settings.model_copy(update={"epochs": rounds, "batch_size": batch_size})
+            # However the loss goes, there are so many rounds.
+            change = {"epochs": rounds, "batch_size": batch_size, "patience": rounds}
             found, started = [], time.monotonic()
             for moment in train(
                 state,
@@ -144,7 +143,7 @@ def estimate_training(
                 rows,
                 rows_of(asked, np.arange(1)),
                 objective=objective,
-                settings=once,
+                settings=settings.model_copy(update=change),
                 monitor=NEGATIVE_LOG_LIKELIHOOD,
                 precision=precision,
                 device=model.device,
@@ -154,9 +153,10 @@ def estimate_training(
                 recorded=recorded,
             ):
                 _ = moment.loss.item()  # wait for the GPU
+                state.best_weights = None  # the caller counts them where a training will keep them
                 found.append(time.monotonic() - started)
                 started = time.monotonic()
-            return np.array_split(np.array(found), rounds)
+            return np.array(found).reshape(rounds, -1)
 
         # The first of them makes the optimizer's state; the most memory is in use when it is there already.
         for step in (heaviest, *sorted({heaviest, largest})):
@@ -168,8 +168,17 @@ def estimate_training(
         steps = [
             seconds_of(timed, batch_size=settings.batch_size, phase=phase, rounds=rounds) for phase in ends
         ]
-        sub_batches = epoch_batches(timed.rows, batch_size=settings.batch_size, seed=0, epoch=rounds - 1)
-        sub_costs = tokens_run(timed, sub_batches, objective=objective, model=model)
+        sub_costs = np.stack(
+            [
+                tokens_run(
+                    timed,
+                    epoch_batches(timed.rows, batch_size=settings.batch_size, seed=0, epoch=epoch),
+                    objective=objective,
+                    model=model,
+                )
+                for epoch in range(rounds)
+            ]
+        )
         started = time.monotonic()
         model_outputs(
             model,
@@ -182,12 +191,16 @@ def estimate_training(
         )
         evaluation = (time.monotonic() - started) / evaluated if asked.rows else 0.0
     # A step with an evaluation counts only where there is no other.
-    counted = slice(-1) if len(sub_costs) > 1 else slice(None)
-    timed_ends = [each[-1][counted].sum() / sub_costs[counted].sum() for each in steps]
+    counted = slice(-1) if sub_costs.shape[1] > 1 else slice(None)
+    tokens = sub_costs[:, counted].sum(axis=1)
+    timed_ends = [each[-1, counted].sum() / tokens[-1] for each in steps]
     per_token = mean_over_phases(plan, timed_ends)
     kernels = 0.0
-    if recorded is None:
-        kernels = sum(max(0.0, each[0][counted].sum() - each[-1][counted].sum()) for each in steps)
+    if recorded is None and precision == "bf16":
+        kernels = sum(
+            max(0.0, each[0, counted].sum() - end * tokens[0])
+            for each, end in zip(steps, timed_ends, strict=True)
+        )
     return Estimate(
         seconds=settings.epochs * (per_token * float(costs.sum()) + evaluation) + kernels,
         prefix_seconds=filling / filled if prefix is not None else 0.0,

@@ -80,6 +80,8 @@ def packed_layers(
             if same_outputs(packed(), expected):
                 if on_gpu:
                     packing.drop_masks(packed, expected, longest=int(lengths.max()))
+                else:
+                    packing.take_few_sizes(packed, expected)
                 return packing
     except Exception:
         pass  # a trial: whatever code of others makes of hidden states in this shape, it runs with padding
@@ -111,6 +113,8 @@ class Packing:
         """Tokens of the longest row for which no mask is needed."""
         self.without_mask = False
         """Whether the batch that is running has none."""
+        self._few_sizes: Callable[[torch.Tensor], bool] = _never
+        """Whether a batch, of which hidden states are given, is to have one of few sizes."""
         self.fixed: RowLayout | None = None
         """Of all batches while it is set, whoever sets it keeps it right."""
         AttentionInterface.register(OURS, packed_attention)
@@ -159,6 +163,20 @@ class Packing:
             same = False  # a trial, as in `packed_layers`
         if not same:
             self.longest_without_mask = 0
+
+    def take_few_sizes(self, outputs: Callable[[], torch.Tensor], expected: torch.Tensor) -> None:
+        """Let batches come in few sizes where each new one is dear, if that gives the same.
+
+        Args:
+            outputs: runs the model on a few rows.
+            expected: what that gives with padding.
+        """
+        self._few_sizes = _always
+        try:
+            same = same_outputs(outputs(), expected)
+        except Exception:
+            same = False  # a trial, as in `packed_layers`
+        self._few_sizes = _new_sizes_are_dear if same else _never
 
     @contextlib.contextmanager
     def running(self, layout: RowLayout | None) -> Iterator[None]:
@@ -225,7 +243,7 @@ class Packing:
             if self.fixed is not None:
                 self.layout = self.fixed
             elif self.always or int(lengths.sum()) < rows * longest:
-                few = _new_shapes_are_dear(hidden)
+                few = self._few_sizes(hidden)
                 tokens = few_counts(int(lengths.sum())) if few else None
                 self.layout = RowLayout(
                     lengths, longest=longest, device=hidden.device, tokens=tokens, few_shapes=few
@@ -260,7 +278,15 @@ class Packing:
         return (layout.unpack(output[0]), *output[1:])
 
 
-def _new_shapes_are_dear(hidden: torch.Tensor) -> bool:
+def _never(_: torch.Tensor) -> bool:
+    return False
+
+
+def _always(_: torch.Tensor) -> bool:
+    return True
+
+
+def _new_sizes_are_dear(hidden: torch.Tensor) -> bool:
     """Return whether a product of sizes that were not seen before takes far longer than the next of them.
 
     In bf16 a processor's library (oneDNN) writes a kernel for each.

@@ -16,8 +16,8 @@ from tritune.training.transfer import put_into, to_device
 PAIRS_PER_GROUP = 4000
 """Pairs of places whose attention costs about as much as one more group does."""
 
-ROWS_AT_LEAST = 2
-"""Of a group, where sizes are to be few and there are so many rows."""
+PAIRS_PER_SIZE = 16000
+"""Pairs whose attention costs about as much as a group of a size of its own, where each new one is dear."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,8 @@ def even_starts(lengths: list[int]) -> list[int]:
         count = 1
         while begin + 2 * count <= len(pairs):
             padding = 2 * count * pairs[begin] - sum(pairs[begin : begin + 2 * count])
-            if 2 * count > ROWS_AT_LEAST and padding > PAIRS_PER_GROUP:
+            # Single rows have the most sizes.
+            if padding > (PAIRS_PER_SIZE if count == 1 else PAIRS_PER_GROUP):
                 break
             count *= 2
         begin += count
@@ -229,7 +230,9 @@ class _Spread(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         (places,) = ctx.saved_tensors
-        return _read(gradients[0], places, ctx.count), None, None
+        found = gradients[0].new_empty(ctx.count, *gradients[0].shape[1:])
+        _read_into(found, gradients[0], places)
+        return found, None, None
 
 
 class _Pack(torch.autograd.Function):
@@ -239,7 +242,9 @@ class _Pack(torch.autograd.Function):
     def forward(ctx: Any, padded: torch.Tensor, places: torch.Tensor, count: int) -> torch.Tensor:
         ctx.save_for_backward(places)
         ctx.size = len(padded)
-        return _read(padded, places, count)[None]
+        found = padded.new_empty(1, count, *padded.shape[1:])
+        _read_into(found[0], padded, places)
+        return found  # no view, so that whoever gets it may write into it
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None]:
@@ -252,11 +257,9 @@ def _written(tokens: torch.Tensor, places: torch.Tensor, size: int) -> torch.Ten
     return tokens.new_zeros(size, *tokens.shape[1:]).index_copy_(0, places, tokens[: len(places)])
 
 
-def _read(given: torch.Tensor, places: torch.Tensor, count: int) -> torch.Tensor:
-    found = given.new_empty(count, *given.shape[1:])
+def _read_into(found: torch.Tensor, given: torch.Tensor, places: torch.Tensor) -> None:
     torch.index_select(given, 0, places, out=found[: len(places)])
     found[len(places) :] = 0
-    return found
 
 
 class _Gathered(torch.autograd.Function):

@@ -51,6 +51,22 @@ def test_the_same_seed_gives_the_same_bytes(kit, tmp_path, compiled_kinds):
     assert one.weights() == other.weights()
 
 
+@pytest.mark.usefixtures("compiled_kinds")
+def test_layers_that_are_stored_are_left_out(kit, tmp_path):
+    histories = []
+    for compiles in (False, True):
+        model = kit.tiny_bert()
+        plan = kit.plan_for(model, lr=5e-3, frozen=lambda name: "embeddings" in name or "layer.0." in name)
+        memos = tmp_path / str(compiles)
+        reduced, run = kit.reduced_run(model, plan, memos, memo_gib=1.0, compiles=compiles, epochs=2)
+        assert reduced.compiled == compiles
+        assert all("forward" not in vars(module) for module in model.modules())
+        histories.append(run.state.history)
+    for one, other in zip(*histories, strict=True):
+        assert other["train_loss"] == pytest.approx(one["train_loss"], rel=1e-5)
+        assert other["validation_loss"] == pytest.approx(one["validation_loss"], rel=1e-5)
+
+
 def test_where_compiling_fails_the_training_goes_on_and_says_so(kit, tmp_path, monkeypatch, capsys):
     def no_compiler(*_, **__):
         def fail(*_, **__):

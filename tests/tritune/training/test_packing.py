@@ -14,6 +14,7 @@ from tests.tritune.training.tiny_sizes import BERT, DEBERTA_V2, DISTILBERT, ELEC
 from tritune.objectives.named import objective_named
 from tritune.tokens import IGNORED
 from tritune.training import packing, row_layout
+from tritune.training.attention import attention
 from tritune.training.batches import collate
 from tritune.training.checkpoint import load_checkpoint, save_checkpoint
 from tritune.training.packing import packed_layers
@@ -109,7 +110,7 @@ def test_no_padding_runs_through_the_layers(kit, name):
 
 @pytest.mark.parametrize("name", PACKED)
 def test_where_sizes_are_to_be_few_loss_and_gradients_are_the_same(kit, monkeypatch, name):
-    monkeypatch.setattr(packing, "_new_shapes_are_dear", lambda _: True)
+    monkeypatch.setattr(packing, "_new_sizes_are_dear", lambda _: True)
     model, table = tiny(name), kit.token_table(20)
     padded = loss_and_gradients(model, table)
     packed = pack(model, table)
@@ -120,6 +121,32 @@ def test_where_sizes_are_to_be_few_loss_and_gradients_are_the_same(kit, monkeypa
     assert layouts[0].tokens % 16 == 0
     assert {group.width for group in layouts[0].groups} == {16}
     assert layouts[0].longest < 16
+
+
+def test_a_layer_that_minds_fillers_gets_none(kit, monkeypatch):
+    def fail(_, given):
+        if given[0].shape[0] == 1 and given[0].shape[1] % 16 == 0:
+            raise ValueError
+
+    monkeypatch.setattr(packing, "_new_sizes_are_dear", lambda _: True)
+    model, table = tiny("bert"), kit.token_table(20)
+    top, ran = model.bert.encoder.layer[1].output.dense, []
+    own = top.register_forward_pre_hook(fail)
+    assert pack(model, table) is not None
+    own.remove()
+    top.register_forward_hook(lambda _, given, __: ran.append(given[0].shape[1]))
+    SINGLE.outputs(model, collate(replace(table, packed=True), np.arange(12), pad_token_id=0))
+    assert ran == [table.lengths[:12].sum()]
+    assert ran[0] % 16
+
+
+def test_an_added_mask_of_full_precision_gives_finite_gradients_in_bf16():
+    query = torch.randn(2, 2, 16, 8, dtype=torch.bfloat16, requires_grad=True)
+    mask = torch.full((2, 1, 16, 16), torch.finfo(torch.float32).min)
+    mask[..., :5] = 0
+    mask[:, :, 5:] = torch.finfo(torch.float32).min
+    attention(query, query, query, mask, causal=False).float()[:, :5].sum().backward()
+    assert query.grad.isfinite().all()
 
 
 def test_in_bf16_products_come_in_few_sizes(kit):

@@ -38,8 +38,10 @@ def test_groups_whose_sizes_are_few_double_while_the_padding_costs_fewer_pairs_t
     # Of 32 places and of 16: 1,024 and 256 pairs. Two rows of each have 1,536 to pad, with four more 4,608.
     assert even_starts([30, 20, 16, 9, 9, 9, 9, 3]) == [0, 4]
     assert even_starts([30, 9, 9, 9, 9, 9, 9, 9, 9]) == [0, 2, 6, 8]
+    # Single rows have the most sizes, so two of them may cost more.
     monkeypatch.setattr(row_layout, "PAIRS_PER_GROUP", 0)
     assert even_starts([30, 9, 9]) == [0, 2]
+    assert even_starts([300, 9, 9]) == [0, 1]
 
 
 def test_sizes_that_are_few_pad_little():
@@ -100,6 +102,17 @@ def test_gradients_go_back_to_where_the_numbers_came_from_with_fillers_or_withou
     assert torch.autograd.gradcheck(lambda x: rows.unpack(x) ** 2, packed)
     padded = torch.randn(5, 7, 2, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x: rows.pack(x) ** 2, padded)
+
+
+def test_what_is_packed_may_be_written_into():
+    rows = layout(3, 7, 2, 7, 5)
+    padded = torch.randn(5, 7, 2, requires_grad=True)
+    packed = rows.pack(padded)
+    packed += 1
+    joined = rows.join(rows.split(packed))
+    joined *= 2
+    joined.sum().backward()
+    assert padded.grad.sum() == 2 * 24 * 2
 
 
 def test_gradients_go_back_to_where_the_numbers_came_from():
