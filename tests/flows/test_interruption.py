@@ -46,9 +46,10 @@ def prepared(prepared_once: Toy, tmp_path: Path) -> Toy:
 
 @pytest.fixture
 def training(prepared: Toy):
-    """A toy whose run is in the middle of at least one training."""
+    """A toy whose run is in the middle of at least one training; all stand still while `hold` is a file."""
     toy = prepared
-    toy.run = toy.start_run(**SLOW)
+    toy.hold = toy.folder.with_name("hold")
+    toy.run = toy.start_run(**SLOW, TOY_HOLD=str(toy.hold))
     wait_until(lambda: toy.run.poll() or any(toy.scratch_step(stage) >= 20 for stage in TRAININGS))
     assert toy.run.poll() is None, toy.run.communicate()[0]
     yield toy
@@ -120,6 +121,7 @@ def test_cancelling_the_flow_run_in_prefect_stops_every_process(training):
 
 
 def test_while_a_run_is_going_on_others_are_refused_and_it_is_not_disturbed(training):
+    training.hold.touch()  # so that it is going on however long these commands take
     code, output = training.tritune("run")
     assert code == 2
     assert re.fullmatch(
@@ -133,6 +135,7 @@ def test_while_a_run_is_going_on_others_are_refused_and_it_is_not_disturbed(trai
     code, output = training.dvc("repro")
     assert code != 0
     assert "is busy" in output
+    training.hold.unlink()
     output, _ = training.run.communicate(timeout=60)
     assert training.run.returncode == 0, output
     assert states(output) == {**dict.fromkeys(STAGES, "Completed"), "prepare": "Cached"}

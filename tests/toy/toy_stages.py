@@ -19,7 +19,10 @@ def prepare(ctx: StageContext) -> None:
 
 
 def train(ctx: StageContext) -> None:
-    """A walk of `train.batch_size` steps. What happens at step 12 is in TOY_EVENTS: {stage: event}."""
+    """A walk of `train.batch_size` steps. What happens at step 12 is in TOY_EVENTS: {stage: event}.
+
+    It stands still while there is a file TOY_HOLD.
+    """
     settings, method = ctx.params["train"], ctx.params[f"method.{ctx.item['method']}"]
     seed, steps = ctx.item["seed"], settings["batch_size"]
     rows = json.loads((ctx.input("data/tokens") / "rows.json").read_text())
@@ -34,6 +37,8 @@ def train(ctx: StageContext) -> None:
     for step in range(start + 1, steps + 1):
         weight += settings["weight_decay"] * (draw.choice(rows) - weight) + method["lr"] * draw.random()
         time.sleep(float(os.environ.get("TOY_STEP_SECONDS", "0")))
+        while "TOY_HOLD" in os.environ and Path(os.environ["TOY_HOLD"]).exists():
+            time.sleep(0.05)
         if step == 12:
             happen(json.loads(os.environ.get("TOY_EVENTS", "{}")).get(ctx.stage))
         if step % 5 == 0:
