@@ -23,7 +23,7 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 
 from tritune.models.layers import layer_modules
 from tritune.models.modes import evaluating
-from tritune.models.same_outputs import same_outputs
+from tritune.models.same_outputs import gives_same, same_outputs
 from tritune.objectives.objective import Objective
 from tritune.tokens import TokenTable
 from tritune.training.attention import precision_of
@@ -157,11 +157,7 @@ class Packing:
         for module, each in looks.items():
             module.__dict__[LOOKS_BACK] = True in each
         self.longest_without_mask = longest
-        try:
-            same = same_outputs(outputs(), expected)
-        except Exception:
-            same = False  # a trial, as in `packed_layers`
-        if not same:
+        if not gives_same(outputs, expected):
             self.longest_without_mask = 0
 
     def take_few_sizes(self, outputs: Callable[[], torch.Tensor], expected: torch.Tensor) -> None:
@@ -172,11 +168,7 @@ class Packing:
             expected: what that gives with padding.
         """
         self._few_sizes = _always
-        try:
-            same = same_outputs(outputs(), expected)
-        except Exception:
-            same = False  # a trial, as in `packed_layers`
-        self._few_sizes = _new_sizes_are_dear if same else _never
+        self._few_sizes = _new_sizes_are_dear if gives_same(outputs, expected) else _never
 
     @contextlib.contextmanager
     def running(self, layout: RowLayout | None) -> Iterator[None]:
@@ -246,7 +238,7 @@ class Packing:
                 few = self._few_sizes(hidden)
                 tokens = few_counts(int(lengths.sum())) if few else None
                 self.layout = RowLayout(
-                    lengths, longest=longest, device=hidden.device, tokens=tokens, few_shapes=few
+                    lengths, longest=longest, device=hidden.device, tokens=tokens, few_sizes=few
                 )
             if self.layout is not None:
                 if arguments:

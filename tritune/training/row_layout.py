@@ -43,7 +43,7 @@ class RowLayout:
         longest: int,
         device: torch.device,
         tokens: int | None = None,
-        few_shapes: bool = False,
+        few_sizes: bool = False,
     ) -> None:
         """Lay out a batch.
 
@@ -53,10 +53,10 @@ class RowLayout:
             device: of the tensors to come.
             tokens: as many as there are to be, or more: after the rows comes one of fillers, which are in no
                 padded batch. None: no such row.
-            few_shapes: whether groups are to have few sizes, with more padding, and be wider than `longest`
+            few_sizes: whether groups are to have few sizes, with more padding, and be wider than `longest`
                 if need be.
         """
-        self.rows, self.longest, self._few_shapes = len(lengths), longest, few_shapes
+        self.rows, self.longest, self._few_sizes = len(lengths), longest, few_sizes
         self.tokens = int(lengths.sum()) if tokens is None else tokens
         self._filled = tokens is not None
         flat, starts = self._indices(lengths)
@@ -104,12 +104,12 @@ class RowLayout:
     @cached_property
     def _cuts(self) -> list[int]:
         lengths = self._lengths.tolist()
-        return [*(even_starts(lengths) if self._few_shapes else group_starts(lengths)), self.rows]
+        return [*(even_starts(lengths) if self._few_sizes else group_starts(lengths)), self.rows]
 
     def _width(self, begin: int) -> int:
         """Return the places of each row of the group that begins with a row."""
         longest = int(self._lengths[begin])
-        return few_widths(longest) if self._few_shapes else longest
+        return few_widths(longest) if self._few_sizes else longest
 
     @cached_property
     def groups(self) -> list[Group]:

@@ -6,9 +6,8 @@ it off, the frozen layers pass on what they are given, and the last of them give
 below them gives zeros, where the model has one module for that. Without that argument it runs as a whole.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import takewhile
 from typing import Any
 
@@ -19,7 +18,7 @@ from transformers import PreTrainedModel
 
 from tritune.models.layers import layer_modules, take_apart
 from tritune.models.modes import evaluating
-from tritune.models.same_outputs import same_outputs
+from tritune.models.same_outputs import gives_same
 from tritune.objectives.objective import Objective
 from tritune.plan.tuning_plan import TuningPlan
 from tritune.tokens import TokenTable
@@ -68,12 +67,16 @@ def passing_prefix(
             )
             output = prefix.output(some.inputs())
             if output.shape == (*some.input_ids.shape, prefix.width):
-                above = partial(objective.outputs, model, replace(some, prefix_output=output))
+                stored = replace(some, prefix_output=output)
+
+                def above() -> torch.Tensor:
+                    return torch.cat(objective.outputs(model, stored))
+
                 if prefix.pass_embeddings():
-                    if _gives(above, expected):
+                    if gives_same(above, expected):
                         return prefix
                     prefix.run_embeddings()
-                if same_outputs(torch.cat(above()), expected):
+                if gives_same(above, expected):
                     return prefix
     except Exception:
         pass  # a trial: whatever code of others makes of layers that don't run, they all run each time
@@ -196,14 +199,6 @@ def _watched(
     alone = all(isinstance(o, torch.Tensor) or all(x is None for x in o[1:]) for _, o in seen)
     beside = [None if isinstance(o, torch.Tensor) else len(o) - 1 for _, o in seen[: len(layers)]]
     return outputs, beside if once and alone else None
-
-
-def _gives(above: Callable[[], list[torch.Tensor]], expected: torch.Tensor) -> bool:
-    """Return whether the outputs are as expected; where a model can't go on with zeros, they are not."""
-    try:
-        return same_outputs(torch.cat(above()), expected)
-    except Exception:
-        return False
 
 
 def _module_of(

@@ -81,7 +81,7 @@ def test_groups_hold_every_row_and_lead_back(monkeypatch, pairs):
 
 def test_fillers_and_wider_groups_change_nothing_of_what_leads_back():
     plain = layout(3, 7, 2, 7, 5)
-    rows = RowLayout(torch.tensor([3, 7, 2, 7, 5]), longest=7, device=CPU, tokens=30, few_shapes=True)
+    rows = RowLayout(torch.tensor([3, 7, 2, 7, 5]), longest=7, device=CPU, tokens=30, few_sizes=True)
     padded = torch.randn(5, 7, 2)
     packed = rows.pack(padded)
     assert torch.equal(packed[:, :24], plain.pack(padded))
@@ -95,7 +95,7 @@ def test_fillers_and_wider_groups_change_nothing_of_what_leads_back():
 @pytest.mark.parametrize("tokens", [None, 30])
 def test_gradients_go_back_to_where_the_numbers_came_from_with_fillers_or_without(tokens):
     rows = RowLayout(
-        torch.tensor([3, 7, 2, 7, 5]), longest=7, device=CPU, tokens=tokens, few_shapes=tokens is not None
+        torch.tensor([3, 7, 2, 7, 5]), longest=7, device=CPU, tokens=tokens, few_sizes=tokens is not None
     )
     packed = torch.randn(1, rows.tokens, 2, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x: rows.join([part**2 for part in rows.split(x)]), packed)
