@@ -97,3 +97,12 @@ def test_it_is_left_to_torch_where_that_is_as_fast_or_another_thing_is_asked():
     assert not ours(dropout=0.1, position_bias=torch.ones(()))
     with torch.no_grad():
         assert not ours(dropout=0.1)
+
+
+def test_an_added_mask_of_full_precision_gives_finite_gradients_in_bf16():
+    query = torch.randn(2, 2, 16, 8, dtype=torch.bfloat16, requires_grad=True)
+    mask = torch.full((2, 1, 16, 16), torch.finfo(torch.float32).min)
+    mask[..., :5] = 0
+    mask[:, :, 5:] = torch.finfo(torch.float32).min
+    attention(query, query, query, mask, causal=False).float()[:, :5].sum().backward()
+    assert query.grad.isfinite().all()

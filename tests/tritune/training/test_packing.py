@@ -14,11 +14,9 @@ from tests.tritune.training.tiny_sizes import BERT, DEBERTA_V2, DISTILBERT, ELEC
 from tritune.objectives.named import objective_named
 from tritune.tokens import IGNORED
 from tritune.training import packing, row_layout
-from tritune.training.attention import attention
 from tritune.training.batches import collate
-from tritune.training.checkpoint import load_checkpoint, save_checkpoint
 from tritune.training.packing import packed_layers
-from tritune.training.reduced import leave_out_padding, reduce_training
+from tritune.training.reduced import leave_out_padding
 
 SINGLE = objective_named("single_label")
 SIZES = {"vocab_size": 40, "num_labels": 3, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
@@ -140,15 +138,6 @@ def test_a_layer_that_minds_fillers_gets_none(kit, monkeypatch):
     assert ran[0] % 16
 
 
-def test_an_added_mask_of_full_precision_gives_finite_gradients_in_bf16():
-    query = torch.randn(2, 2, 16, 8, dtype=torch.bfloat16, requires_grad=True)
-    mask = torch.full((2, 1, 16, 16), torch.finfo(torch.float32).min)
-    mask[..., :5] = 0
-    mask[:, :, 5:] = torch.finfo(torch.float32).min
-    attention(query, query, query, mask, causal=False).float()[:, :5].sum().backward()
-    assert query.grad.isfinite().all()
-
-
 def test_in_bf16_products_come_in_few_sizes(kit):
     model, table = tiny("bert"), kit.token_table(20)
     packed, ran = pack(model, table), set()
@@ -249,78 +238,6 @@ def test_a_model_that_is_done_with_is_not_kept(kit):
     del model
     gc.collect()
     assert gone() is None
-
-
-def trained(kit, tmp_path, *, packs: bool, low=lambda _: False, dropout=0.0, precision="fp32", until=None):
-    """Two epochs of a training as the stage drives it; stopped and gone on with after step `until`."""
-
-    def run():
-        model = kit.tiny_bert(dropout=dropout)
-        plan = kit.plan_for(model, frozen=low, lr=5e-3)
-        run = kit.Run(model, plan, precision=precision, epochs=2)
-        reduced = reduce_training(
-            model,
-            plan,
-            run.training,
-            run.validation,
-            objective=SINGLE,
-            precision=precision,
-            memo_gib=1.0,
-            pad_token_id=0,
-            memos=tmp_path,
-        )
-        run = kit.Run(model, plan, precision=precision, epochs=2, watches=True)
-        run.training, run.validation = reduced.training, reduced.validation
-        assert run.training.packed
-        assert (run.training.prefix_output is not None) == low("layer.0.")
-        if not packs:
-            reduced._packing.remove()
-            run.training, run.validation = (
-                replace(table, packed=False) for table in (run.training, run.validation)
-            )
-        return run, reduced
-
-    if until is not None:
-        stopped, _ = run()
-        for moment in stopped.moments():
-            if moment.step == until:
-                save_checkpoint(tmp_path / "state", stopped.state, extra={})
-                break
-    driven, reduced = run()
-    if until is not None:
-        load_checkpoint(tmp_path / "state", driven.state)
-        assert driven.state.step == until
-    driven.finish()
-    reduced.undo(driven.state, driven.plan, settings=driven.settings)
-    return driven
-
-
-def lowest(name: str) -> bool:
-    return ".embeddings." in name or "layer.0." in name
-
-
-@pytest.mark.parametrize("low", [lambda _: False, lowest], ids=["all learn", "from a stored prefix"])
-def test_the_losses_of_a_training_are_those_with_padding(kit, tmp_path, low):
-    padded, packed = (trained(kit, tmp_path, packs=packs, low=low) for packs in (False, True))
-    for one, other in zip(padded.state.history, packed.state.history, strict=True):
-        assert other["train_loss"] == pytest.approx(one["train_loss"], rel=1e-5)
-        assert other["validation_loss"] == pytest.approx(one["validation_loss"], rel=1e-5)
-        assert other["train_slice_loss"] == pytest.approx(one["train_slice_loss"], rel=1e-5)
-
-
-def test_in_bf16_they_are_within_two_percent(kit, tmp_path):
-    padded, packed = (trained(kit, tmp_path, packs=packs, precision="bf16") for packs in (False, True))
-    for one, other in zip(padded.state.history, packed.state.history, strict=True):
-        assert other["train_loss"] == pytest.approx(one["train_loss"], rel=0.02)
-
-
-def test_the_same_seed_gives_the_same_bytes_gone_on_with_or_not(kit, tmp_path):
-    whole, again, resumed = (
-        trained(kit, tmp_path, packs=True, dropout=0.1, until=until) for until in (None, None, 9)
-    )
-    assert whole.weights() == again.weights() == resumed.weights()
-    assert whole.state.history == resumed.state.history
-    assert whole.state.loss_parts == resumed.state.loss_parts
 
 
 def test_tables_say_whether_their_batches_are_packed(kit):

@@ -1,0 +1,86 @@
+"""Memos make room for each other, and a disk that has none is told."""
+
+import errno
+import os
+from types import SimpleNamespace
+
+import pytest
+
+from tritune.errors import InputError
+from tritune.objectives.named import objective_named
+from tritune.training import prefix_memo, reduced
+from tritune.training.prefix_memo import make_room, memo_bytes
+from tritune.training.reduced import start_above
+
+SINGLE = objective_named("single_label")
+
+
+def started_above(kit, memos, *, gib: float = 1.0):
+    model, tables = kit.tiny_bert(), [kit.token_table(20), kit.token_table(5, seed=1)]
+    prefix, found = start_above(
+        model,
+        2,
+        tables,
+        objective=SINGLE,
+        precision="fp32",
+        memo_gib=gib,
+        pad_token_id=0,
+        memos=memos,
+    )
+    return model, prefix, tables, found
+
+
+def test_a_training_does_not_throw_out_the_memo_that_it_has_just_made(kit, tmp_path):
+    _, prefix, tables, _ = started_above(kit, tmp_path / "first")
+    size = sum(memo_bytes(table, width=prefix.width, precision="fp32") for table in tables)
+    memos = tmp_path / "memos"
+    memos.mkdir()
+    (memos / "old.npy").write_bytes(b"x" * 1000)
+    started_above(kit, memos, gib=(size + 500) / 2**30)
+    # The old one had to go, neither of those that this training reads.
+    made = sorted(path.name for path in (tmp_path / "first").glob("*.npy"))
+    assert sorted(path.name for path in memos.glob("*.npy")) == made
+    assert len(made) == 2
+
+
+def test_a_disk_with_too_little_place_is_told_and_decides_no_bits(kit, tmp_path, monkeypatch):
+    def disk(free):
+        monkeypatch.setattr(reduced.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+
+    disk(2**20)
+    _, prefix, tables, _ = started_above(kit, tmp_path)
+    needed = sum(memo_bytes(table, width=prefix.width, precision="fp32") for table in tables)
+    for path in tmp_path.glob("*.npy"):
+        path.unlink()
+    disk(needed - 1)
+    with pytest.raises(InputError, match=r"takes 0 MiB of the disk that holds .* has 0 MiB free; free some"):
+        started_above(kit, tmp_path)
+    assert not list(tmp_path.glob("*.npy*"))
+
+
+def test_a_disk_that_is_full_when_a_memo_is_begun_leaves_none_behind(kit, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(prefix_memo.os, "posix_fallocate", full)
+    with pytest.raises(OSError, match="No space left"):
+        started_above(kit, tmp_path)
+    assert not list(tmp_path.glob("*.npy*"))
+
+
+def test_memos_that_are_there_need_no_place(kit, tmp_path, monkeypatch):
+    started_above(kit, tmp_path)
+    monkeypatch.setattr(reduced.shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    assert started_above(kit, tmp_path)[1] is not None
+
+
+def test_the_memos_unused_for_longest_make_room(tmp_path):
+    for number, name in enumerate("abc"):
+        (tmp_path / f"{name}.npy").write_bytes(b"x" * 100)
+        os.utime(tmp_path / f"{name}.npy", (number, number))
+    read = tmp_path / "a.npy"
+    os.utime(read, (9, 9))
+    make_room(tmp_path, needed=100, budget=300)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npy", "c.npy"]
+    make_room(tmp_path, needed=100, budget=300)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npy", "c.npy"]
