@@ -13,7 +13,7 @@ from tritune.settings.train import ComputeSettings
 
 KEPT_OPERATIONS = 192
 """Compiled matrix products that oneDNN keeps, of those that it would keep a thousand of. Each is for one size
-of its operands, takes milliseconds to write and half a MiB to hold. A training's sizes are few
+of its operands, and takes time to write and memory to hold. A training's sizes are few
 (`tritune/training/row_layout.py`), and nearly all of theirs are among these."""
 
 
