@@ -1,16 +1,18 @@
-"""Attention for training on a processor where torch's own is slow: with dropout, and in bf16.
+"""Attention on a processor where torch's own is slow: with dropout, and in bf16.
 
 With dropout torch takes its steps one by one, in fp32 whatever it is given; without, its backward pass in
 bf16 takes several times that in fp32. Here the products stay in the precision of what they are given, the
 softmax sums in fp32 inside, and dropout is ours. The weights are kept for the way back, as torch keeps them
-with dropout; where it would not, long rows are left to it.
+with dropout; where it would not, long rows are left to it. Forward and backward are one step of autograd
+each, for all groups of rows of a batch: of short rows the many small operations take longer than their sums.
 """
 
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 import torch
 
-from tritune.training.dropout import dropped
+from tritune.training.dropout import STEPS, kept_places, only_kept
 
 LONGEST_KEPT = 1024
 """Places of a row whose weights are kept although torch would compute them again."""
@@ -18,29 +20,76 @@ LONGEST_KEPT = 1024
 ANOTHER_KIND = ("position_bias", "softcap", "cache")
 """Arguments that change what attention is."""
 
+AT_ONCE = 32
+"""Numbers in bf16 that an instruction takes. Of a row's softmax torch takes those left over one by one, which
+is several times as long as the whole row takes in fp32."""
 
-def is_ours(query: torch.Tensor, key: torch.Tensor, named: dict[str, Any]) -> bool:
+
+class Arrangement(Protocol):
+    """Takes a batch's places to groups of rows of one width, each head by itself, and back."""
+
+    @property
+    def groups(self) -> Sequence[tuple[int, int]]:
+        """Of each group its rows, times heads, and their places."""
+
+    def apart(self, given: torch.Tensor) -> torch.Tensor:
+        """Return [places of all groups, width of a head] of [rows, heads, places, width of a head].
+
+        Where nothing is given there may be anything finite.
+        """
+
+    def apart_with_zeros(self, given: torch.Tensor) -> torch.Tensor:
+        """Return the same, with 0 where nothing is given."""
+
+    def together(self, flat: torch.Tensor) -> torch.Tensor:
+        """Return what `apart` was given, 0 where no group has it."""
+
+
+class Padded:
+    """The rows of a padded batch, in one group."""
+
+    def __init__(self, query: torch.Tensor) -> None:
+        """Arrange what has the shape of `query`, but for its last dimension."""
+        rows, heads, places, _ = self._shape = query.shape
+        self.groups = [(rows * heads, places)]
+
+    def apart(self, given: torch.Tensor) -> torch.Tensor:
+        return given.reshape(-1, given.shape[-1])
+
+    apart_with_zeros = apart
+
+    def together(self, flat: torch.Tensor) -> torch.Tensor:
+        return flat.view(*self._shape[:3], -1)
+
+
+def is_ours(
+    query: torch.Tensor, key: torch.Tensor, mask: torch.Tensor | None, named: dict[str, Any], *, places: int
+) -> bool:
     """Return whether `attention` gives what is asked, and sooner than torch.
 
     Args:
         query, key: [rows, heads, places, width of a head].
+        mask: as in `bias_of`.
         named: what transformers gives its attention besides.
+        places: of the longest row.
     """
-    if query.device.type != "cpu" or not torch.is_grad_enabled() or query.shape[2] != key.shape[2]:
+    if query.device.type != "cpu" or query.shape[2] != key.shape[2]:
         return False
-    if any(named.get(name) is not None for name in ANOTHER_KIND):
+    if any(named.get(name) is not None for name in ANOTHER_KIND) or (mask is not None and mask.requires_grad):
         return False
-    short = query.shape[2] <= LONGEST_KEPT
-    return bool(named.get("dropout")) or (short and precision_of(query) == torch.bfloat16)
+    short = places <= LONGEST_KEPT
+    dropping = bool(named.get("dropout")) and torch.is_grad_enabled()
+    return dropping or (short and precision_of(query) == torch.bfloat16)
 
 
+@torch.compiler.disable  # type: ignore[untyped-decorator] # how many groups there are is the batch's
 def attention(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    mask: torch.Tensor | None,
+    biases: Sequence[torch.Tensor | None],
     *,
-    causal: bool,
+    arrangement: Arrangement,
     dropout: float = 0.0,
     scaling: float | None = None,
     **_: Any,
@@ -51,51 +100,149 @@ def attention(
         query: [rows, heads, places, width of a head].
         key: likewise; heads may be fewer, each for as many neighbouring ones of the query.
         value: as `key`.
-        mask: [rows or 1, heads or 1, places or 1, places]: bool, True where a place may be looked at, or what
-            is added before the softmax; None: all may be.
-        causal: whether without a mask no place may look at a later one.
+        biases: of each group, as `bias_of` gives it.
+        arrangement: of these places.
         dropout: share of the weights, in [0, 1).
         scaling: of the products of queries and keys; None: one over the root of a head's width.
     """
-    rows, heads, places, width = query.shape
+    heads, width = query.shape[1], query.shape[3]
     precision, groups = precision_of(query), heads // key.shape[1]
     with torch.autocast(query.device.type, enabled=False):
         if groups > 1:
             key, value = (each.repeat_interleave(groups, dim=1) for each in (key, value))
-        query, key, value = (
-            each.to(precision).reshape(rows * heads, places, -1) for each in (query, key, value)
+        found: torch.Tensor = _Attention.apply(
+            query.to(precision),
+            key.to(precision),
+            value.to(precision),
+            biases,
+            arrangement,
+            heads,
+            width**-0.5 if scaling is None else scaling,
+            max(1, round((1 - dropout) * STEPS)),
         )
-        scores = torch.baddbmm(
-            query.new_zeros(()),
-            query,
-            key.transpose(1, 2),
-            beta=0,
-            alpha=width**-0.5 if scaling is None else scaling,
-        )
-        if (bias := _bias(mask, places, precision, causal=causal)) is not None:
-            scores.view(rows, heads, places, places).add_(bias)
-        weights = torch.softmax(scores, -1)
-        found = torch.bmm(dropped(weights, dropout) if dropout else weights, value)
-    return found.view(rows, heads, places, -1).transpose(1, 2).contiguous()
+    return found.transpose(1, 2).contiguous()
 
 
-def _bias(
+class _Attention(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        biases: Sequence[torch.Tensor | None],
+        arrangement: Arrangement,
+        heads: int,
+        scaling: float,
+        steps: int,
+    ) -> torch.Tensor:
+        queries, keys, values = (arrangement.apart(each) for each in (query, key, value))
+        groups = _groups(arrangement, queries, keys, values)
+        weights = [
+            _softmax(_product(each, keys.transpose(1, 2), scaling), bias, heads)
+            for (each, keys, _), bias in zip(groups, biases, strict=True)
+        ]
+        kept = None if steps >= STEPS else kept_places(sum(each.numel() for each in weights), steps)
+        ctx.save_for_backward(queries, keys, values, kept, *weights)
+        ctx.arrangement, ctx.scaling, ctx.scale = arrangement, scaling, STEPS / steps
+        found = torch.empty_like(values)
+        for each, chosen, (_, __, values), (target,) in zip(
+            weights, _of_each(kept, weights), groups, _groups(arrangement, found), strict=True
+        ):
+            dropped = each if chosen is None else only_kept(each, chosen)
+            _product(dropped, values, ctx.scale, into=target)
+        return arrangement.together(found)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        queries, keys, values, kept, *weights = ctx.saved_tensors
+        given = ctx.arrangement.apart_with_zeros(gradients[0])
+        found = [torch.empty_like(each) for each in (queries, keys, values)]
+        for each, chosen, (query, key, value, gradient), (of_query, of_key, of_value) in zip(
+            weights,
+            _of_each(kept, weights),
+            _groups(ctx.arrangement, queries, keys, values, given),
+            _groups(ctx.arrangement, *found),
+            strict=True,
+        ):
+            dropped = each if chosen is None else only_kept(each, chosen)
+            _product(dropped.transpose(1, 2), gradient, ctx.scale, into=of_value)
+            of_weights = _product(gradient, value.transpose(1, 2), ctx.scale)
+            if chosen is not None:
+                of_weights = only_kept(of_weights, chosen)
+            of_scores = _softmax_backward(of_weights, each)
+            _product(of_scores, key, ctx.scaling, into=of_query)
+            _product(of_scores.transpose(1, 2), query, ctx.scaling, into=of_key)
+        return *map(ctx.arrangement.together, found), None, None, None, None, None
+
+
+def _groups(arrangement: Arrangement, *flat: torch.Tensor) -> list[tuple[torch.Tensor, ...]]:
+    """Return views of each group: [rows times heads, places, width of a head] of each that is flat."""
+    sizes = [rows * places for rows, places in arrangement.groups]
+    parts = zip(*(each.split(sizes) for each in flat), strict=True)
+    return [
+        tuple(part.view(*shape, -1) for part in group)
+        for group, shape in zip(parts, arrangement.groups, strict=True)
+    ]
+
+
+def _of_each(kept: torch.Tensor | None, weights: Sequence[torch.Tensor]) -> Iterator[torch.Tensor | None]:
+    if kept is None:
+        yield from [None] * len(weights)
+    else:
+        yield from kept.split([each.numel() for each in weights])
+
+
+def _product(
+    one: torch.Tensor, other: torch.Tensor, factor: float, *, into: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Return `factor` times the products of matrices."""
+    return torch.baddbmm(one.new_zeros(()), one, other, beta=0, alpha=factor, out=into)
+
+
+def _softmax(scores: torch.Tensor, bias: torch.Tensor | None, heads: int) -> torch.Tensor:
+    precision = scores.dtype
+    scores = scores.to(_kind_of_scores(precision, scores.shape[-1]))
+    if bias is not None:
+        scores.unflatten(0, (-1, heads)).add_(bias)
+    return torch.softmax(scores, -1).to(precision)
+
+
+def _softmax_backward(gradient: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    kind = _kind_of_scores(weights.dtype, weights.shape[-1])
+    found: torch.Tensor = torch._softmax_backward_data(gradient.to(kind), weights.to(kind), -1, kind)
+    return found.to(weights.dtype)
+
+
+def _kind_of_scores(precision: torch.dtype, places: int) -> torch.dtype:
+    return precision if places % AT_ONCE == 0 else torch.float32
+
+
+def bias_of(
     mask: torch.Tensor | None, places: int, precision: torch.dtype, *, causal: bool
 ) -> torch.Tensor | None:
-    """Return what is added before the softmax.
+    """Return what is added to the scores of a group before the softmax; None: nothing.
 
     What must not be looked at gets the lowest number, not minus infinity: a place of padding, which may look
     at none, would have no finite gradient.
+
+    Args:
+        mask: [rows or 1, heads or 1, places or 1, places]: bool, True where a place may be looked at, or what
+            is added; None: all may be.
+        places: of the group's rows.
+        precision: of the products.
+        causal: whether without a mask no place may look at a later one.
     """
     if mask is None:
         if not causal:
             return None
         mask = torch.ones(places, places, dtype=torch.bool).tril()
     lowest = torch.finfo(precision).min
+    kind = _kind_of_scores(precision, places)
     if mask.dtype != torch.bool:
         # Of another precision the lowest may be minus infinity in this one.
-        return mask.to(precision).clamp_(min=lowest)
-    return torch.zeros(mask.shape, dtype=precision).masked_fill_(~mask, lowest)
+        return mask.to(kind).clamp_(min=lowest)
+    return torch.zeros(mask.shape, dtype=kind).masked_fill_(~mask, lowest)
 
 
 def precision_of(query: torch.Tensor) -> torch.dtype:

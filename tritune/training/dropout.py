@@ -76,20 +76,20 @@ class _Dropped(torch.autograd.Function):
         kept = kept_places(values.numel(), steps)
         ctx.save_for_backward(kept)
         ctx.scale = STEPS / steps
-        return cleared(values, kept, scale=ctx.scale)
+        return only_kept(values, kept).mul_(ctx.scale)
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
         (kept,) = ctx.saved_tensors
-        return cleared(gradients[0], kept, scale=ctx.scale), None
+        return only_kept(gradients[0], kept).mul_(ctx.scale), None
 
 
-def cleared(values: torch.Tensor, kept: torch.Tensor, *, scale: float) -> torch.Tensor:
-    """Return `scale` times the values where `kept` has its bits set, and 0 elsewhere.
+def only_kept(values: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
+    """Return the values where `kept` has its bits set, and 0 elsewhere.
 
     Args:
         kept: [places] int16, as `kept_places` gives it.
     """
     integer = INTEGERS[values.dtype]
     bits = values.contiguous().view(integer) & kept.to(integer).view(values.shape)
-    return bits.view(values.dtype).mul_(scale)
+    return bits.view(values.dtype)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from transformers import AttentionInterface
 
-from tritune.training.attention import attention, is_ours
+from tritune.training.attention import Padded, attention, bias_of, is_ours, precision_of
 from tritune.training.own_rows import attention_of_rows, in_one_call, row_masks
 from tritune.training.row_layout import RowLayout
 
@@ -64,13 +64,19 @@ def _in_groups(
     alone = all(each.shape[0] == 1 and each.shape[2] == layout.tokens for each in given)
     if not alone or "position_bias" in named:
         raise ValueError("attention is not among the tokens of the packed rows alone")
-    split = [layout.split(each.transpose(1, 2)) for each in given]
     masks: Sequence[torch.Tensor | None]
     if packing.without_mask:
         masks = row_masks(layout, causal=getattr(module, LOOKS_BACK))
     else:
         masks = packing.masks(attention_mask)
         packing.see(module, masks, causal=_is_causal(module, named))
+    query, key, value = given
+    if is_ours(query, key, attention_mask, named, places=layout.longest):
+        precision, causal = precision_of(query), _is_causal(module, named)
+        biases = packing.biases(attention_mask, masks, precision, causal=causal)
+        arrangement = layout.by_head(query.shape[1])
+        return attention(query, key, value, biases, **{**named, "arrangement": arrangement})
+    split = [layout.split(each.transpose(1, 2)) for each in given]
     parts = [
         _plain(module, [each.transpose(1, 2) for each in group], mask, named)
         for *group, mask in zip(*split, masks, strict=True)
@@ -82,8 +88,9 @@ def _plain(
     module: nn.Module, given: Sequence[torch.Tensor], mask: torch.Tensor | None, named: dict[str, Any]
 ) -> torch.Tensor:
     query, key, value = given
-    if is_ours(query, key, named):
-        return attention(query, key, value, mask, **{**named, "causal": _is_causal(module, named)})
+    if is_ours(query, key, mask, named, places=query.shape[2]):
+        bias = bias_of(mask, query.shape[2], precision_of(query), causal=_is_causal(module, named))
+        return attention(query, key, value, [bias], **{**named, "arrangement": Padded(query)})
     found: torch.Tensor = AttentionInterface()[PLAIN](module, query, key, value, mask, **named)[0]
     return found
 

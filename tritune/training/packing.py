@@ -26,7 +26,7 @@ from tritune.models.modes import evaluating
 from tritune.models.same_outputs import gives_same, same_outputs
 from tritune.objectives.objective import Objective
 from tritune.tokens import TokenTable
-from tritune.training.attention import precision_of
+from tritune.training.attention import bias_of, precision_of
 from tritune.training.batches import Batch, collate
 from tritune.training.own_rows import looks_of
 from tritune.training.packed_attention import ATTRIBUTE, LOOKS_BACK, PLAIN, packed_attention
@@ -104,6 +104,7 @@ class Packing:
         self.layout: RowLayout | None = None
         """Of the batch that is running through the layers, if it has padding."""
         self._masks: dict[int, tuple[torch.Tensor, list[torch.Tensor]]] = {}
+        self._biases: dict[Any, tuple[torch.Tensor | None, list[torch.Tensor | None]]] = {}
         self._packed: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self.always = model.device.type == "cuda"
         """Whether rows are laid end to end even where none is padded: attention needs no mask then."""
@@ -193,6 +194,29 @@ class Packing:
             self._masks[id(mask)] = mask, of_groups
         return self._masks[id(mask)][1]
 
+    def biases(
+        self,
+        mask: torch.Tensor | None,
+        masks: Sequence[torch.Tensor | None],
+        precision: torch.dtype,
+        *,
+        causal: bool,
+    ) -> Sequence[torch.Tensor | None]:
+        """Return what is added to the scores of each group.
+
+        Args:
+            mask: of the padded batch, of which `masks` are.
+        """
+        assert self.layout is not None
+        key = id(mask), precision, causal
+        if key not in self._biases:
+            found = [
+                bias_of(each, group.width, precision, causal=causal)
+                for each, group in zip(masks, self.layout.groups, strict=True)
+            ]
+            self._biases[key] = mask, found
+        return self._biases[key][1]
+
     @property
     def device(self) -> torch.device:
         """Of the model."""
@@ -218,6 +242,7 @@ class Packing:
     def _take(self, _: nn.Module, arguments: Any, named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         self.layout, self._lengths = None, named.pop(ARGUMENT, None)
         self._masks.clear()
+        self._biases.clear()
         self._packed.clear()
         lengths = self._lengths
         self.without_mask = lengths is not None and self.needs_no_mask(lengths)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from tritune.training.attention import LONGEST_KEPT, attention, is_ours
+from tritune.training.attention import LONGEST_KEPT, Padded, attention, bias_of, is_ours, precision_of
 from tritune.training.dropout import dropped
 
 ROWS, HEADS, PLACES, WIDTH = 3, 4, 9, 8
@@ -16,6 +16,11 @@ def three(kind: torch.dtype = torch.float32, *, key_heads: int = HEADS) -> list[
         torch.randn(ROWS, heads, PLACES, WIDTH).to(kind).requires_grad_()
         for heads in (HEADS, key_heads, key_heads)
     ]
+
+
+def of_padded(query, key, value, mask, *, causal: bool = False, **named) -> torch.Tensor:
+    bias = bias_of(mask, query.shape[2], precision_of(query), causal=causal)
+    return attention(query, key, value, [bias], arrangement=Padded(query), **named)
 
 
 def padding_mask() -> torch.Tensor:
@@ -38,7 +43,7 @@ MASKS = {
 def test_outputs_and_gradients_are_torch_s(name, scaling, key_heads):
     mask, causal = MASKS[name]
     ours, theirs = three(key_heads=key_heads), three(key_heads=key_heads)
-    found = attention(*ours, mask, causal=causal, scaling=scaling)
+    found = of_padded(*ours, mask, causal=causal, scaling=scaling)
     expected = scaled_dot_product_attention(
         *theirs, attn_mask=mask, is_causal=causal and mask is None, scale=scaling, enable_gqa=True
     ).transpose(1, 2)
@@ -54,7 +59,7 @@ def test_outputs_and_gradients_are_torch_s(name, scaling, key_heads):
 def test_the_weights_are_dropped_after_the_softmax():
     query, key, value = three()
     torch.manual_seed(7)
-    found = attention(query, key, value, None, causal=False, dropout=0.5)
+    found = of_padded(query, key, value, None, dropout=0.5)
     torch.manual_seed(7)
     weights = torch.softmax(query @ key.transpose(2, 3) / WIDTH**0.5, -1)
     dropping = dropped(weights.flatten(0, 1), 0.5).view_as(weights)
@@ -65,7 +70,7 @@ def test_in_bf16_it_is_as_near_to_fp32_as_torch_s():
     exact = scaled_dot_product_attention(*three()).transpose(1, 2)
     given = three(torch.bfloat16)
     theirs = scaled_dot_product_attention(*given).transpose(1, 2)
-    ours = attention(*given, None, causal=False)
+    ours = of_padded(*given, None)
     assert ours.dtype == torch.bfloat16
     assert (ours - exact).norm() < 1.5 * (theirs - exact).norm()
 
@@ -74,19 +79,19 @@ def test_a_place_that_may_look_at_none_has_finite_gradients():
     mask = torch.ones(1, 1, PLACES, PLACES, dtype=torch.bool)
     mask[..., 2, :] = False
     given = three()
-    attention(*given, mask, causal=False)[:, :2].sum().backward()
+    of_padded(*given, mask)[:, :2].sum().backward()
     assert all(bool(torch.isfinite(each.grad).all()) for each in given)
 
 
 def test_under_autocast_it_computes_in_bf16():
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert attention(*three(), None, causal=False).dtype == torch.bfloat16
+        assert of_padded(*three(), None).dtype == torch.bfloat16
 
 
 def test_it_is_left_to_torch_where_that_is_as_fast_or_another_thing_is_asked():
     def ours(places: int = 4, *, kind: torch.dtype = torch.float32, keys: int | None = None, **named) -> bool:
         query, key = (torch.empty(1, 1, n, 2, dtype=kind) for n in (places, keys or places))
-        return is_ours(query, key, named)
+        return is_ours(query, key, None, named, places=places)
 
     assert ours(dropout=0.1)
     assert ours(kind=torch.bfloat16)
@@ -97,6 +102,7 @@ def test_it_is_left_to_torch_where_that_is_as_fast_or_another_thing_is_asked():
     assert not ours(dropout=0.1, position_bias=torch.ones(()))
     with torch.no_grad():
         assert not ours(dropout=0.1)
+        assert ours(kind=torch.bfloat16)
 
 
 def test_an_added_mask_of_full_precision_gives_finite_gradients_in_bf16():
@@ -104,5 +110,5 @@ def test_an_added_mask_of_full_precision_gives_finite_gradients_in_bf16():
     mask = torch.full((2, 1, 16, 16), torch.finfo(torch.float32).min)
     mask[..., :5] = 0
     mask[:, :, 5:] = torch.finfo(torch.float32).min
-    attention(query, query, query, mask, causal=False).float()[:, :5].sum().backward()
+    of_padded(query, query, query, mask).float()[:, :5].sum().backward()
     assert query.grad.isfinite().all()
