@@ -1,10 +1,12 @@
 """AdamW over the groups of a tuning plan: what learns, how fast, and with what weight decay."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
-from torch.optim import AdamW
+from torch.autograd.graph import increment_version
+from torch.optim import AdamW, Optimizer
 
 from tritune.plan.tuning_plan import TuningPlan
 from tritune.training.sharding import as_part_of, own_part
@@ -34,7 +36,14 @@ def plan_optimizer(model: nn.Module, plan: TuningPlan, *, weight_decay: float) -
         for group in plan.groups
         if group.lr is not None and group.tensors
     ]
-    return AdamW(groups, fused=True)
+    optimizer = AdamW(groups, fused=True)
+    optimizer.register_step_post_hook(_count_writes)
+    return optimizer
+
+
+def _count_writes(optimizer: Optimizer, _: Any, __: Any) -> None:
+    """Let torch know that weights have changed, which its fused step does not tell."""
+    increment_version([p for group in optimizer.param_groups for p in group["params"] if p.grad is not None])
 
 
 def set_rates(optimizer: AdamW, share_of: Callable[[float], float]) -> float:
