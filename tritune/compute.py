@@ -17,6 +17,15 @@ of its operands, and takes time to write and memory to hold. A training's sizes 
 (`tritune/training/row_layout.py`), and nearly all of theirs are among these."""
 
 
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Of glibc's `mallopt`."""
+
+KEPT_BYTES, OWN_BYTES = 2**30, 2**25
+"""Freed memory that the C library keeps, and blocks that it takes from the system one by one. Each step of a
+training frees what the next one asks for again; handed back in between, the system would clear it page by
+page. What is kept goes back once an epoch: `return_freed_memory`."""
+
+
 def prepare_torch(settings: ComputeSettings) -> torch.device:
     """Set threads and deterministic algorithms for this process, and return the device to use.
 
@@ -28,6 +37,9 @@ def prepare_torch(settings: ComputeSettings) -> torch.device:
     # Both are read when the first product is computed.
     for cache in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
         os.environ.setdefault(cache, str(KEPT_OPERATIONS))
+    if set_option := getattr(ctypes.CDLL(None), "mallopt", None):
+        set_option(M_TRIM_THRESHOLD, KEPT_BYTES)
+        set_option(M_MMAP_THRESHOLD, OWN_BYTES)
     torch.set_num_threads(settings.threads)
     # Can be set once in a process, and only before the first parallel work.
     if torch.get_num_interop_threads() != 1:
