@@ -5,6 +5,8 @@ bf16 takes several times that in fp32. Here the products stay in the precision o
 softmax sums in fp32 inside, and dropout is ours. The weights are kept for the way back, as torch keeps them
 with dropout; where it would not, long rows are left to it. Forward and backward are one step of autograd
 each, for all groups of rows of a batch: of short rows the many small operations take longer than their sums.
+No product has a factor, so that those of the way there and of the way back are of the same few kinds, each of
+which takes time to be made ready.
 """
 
 from collections.abc import Iterator, Sequence
@@ -139,24 +141,25 @@ class _Attention(torch.autograd.Function):
         queries, keys, values = (arrangement.apart(each) for each in (query, key, value))
         groups = _groups(arrangement, queries, keys, values)
         weights = [
-            _softmax(_product(each, keys.transpose(1, 2), scaling), bias, heads)
-            for (each, keys, _), bias in zip(groups, biases, strict=True)
+            _softmax(torch.bmm(query, key.transpose(1, 2)), scaling, bias, heads)
+            for (query, key, _), bias in zip(groups, biases, strict=True)
         ]
         kept = None if steps >= STEPS else kept_places(sum(each.numel() for each in weights), steps)
         ctx.save_for_backward(queries, keys, values, kept, *weights)
         ctx.arrangement, ctx.scaling, ctx.scale = arrangement, scaling, STEPS / steps
         found = torch.empty_like(values)
-        for each, chosen, (_, __, values), (target,) in zip(
+        for each, chosen, (_, __, value), (target,) in zip(
             weights, _of_each(kept, weights), groups, _groups(arrangement, found), strict=True
         ):
-            dropped = each if chosen is None else only_kept(each, chosen)
-            _product(dropped, values, ctx.scale, into=target)
-        return arrangement.together(found)
+            torch.bmm(each if chosen is None else only_kept(each, chosen), value, out=target)
+        return arrangement.together(found if kept is None else found.mul_(ctx.scale))
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         queries, keys, values, kept, *weights = ctx.saved_tensors
         given = ctx.arrangement.apart_with_zeros(gradients[0])
+        if kept is not None:
+            given.mul_(ctx.scale)
         found = [torch.empty_like(each) for each in (queries, keys, values)]
         for each, chosen, (query, key, value, gradient), (of_query, of_key, of_value) in zip(
             weights,
@@ -166,13 +169,13 @@ class _Attention(torch.autograd.Function):
             strict=True,
         ):
             dropped = each if chosen is None else only_kept(each, chosen)
-            _product(dropped.transpose(1, 2), gradient, ctx.scale, into=of_value)
-            of_weights = _product(gradient, value.transpose(1, 2), ctx.scale)
+            torch.bmm(dropped.transpose(1, 2), gradient, out=of_value)
+            of_weights = torch.bmm(gradient, value.transpose(1, 2))
             if chosen is not None:
                 of_weights = only_kept(of_weights, chosen)
-            of_scores = _softmax_backward(of_weights, each)
-            _product(of_scores, key, ctx.scaling, into=of_query)
-            _product(of_scores.transpose(1, 2), query, ctx.scaling, into=of_key)
+            of_scores = _softmax_backward(of_weights, each).mul_(ctx.scaling).to(each.dtype)
+            torch.bmm(of_scores, key, out=of_query)
+            torch.bmm(of_scores.transpose(1, 2), query, out=of_key)
         return *map(ctx.arrangement.together, found), None, None, None, None, None
 
 
@@ -193,25 +196,21 @@ def _of_each(kept: torch.Tensor | None, weights: Sequence[torch.Tensor]) -> Iter
         yield from kept.split([each.numel() for each in weights])
 
 
-def _product(
-    one: torch.Tensor, other: torch.Tensor, factor: float, *, into: torch.Tensor | None = None
-) -> torch.Tensor:
-    """Return `factor` times the products of matrices."""
-    return torch.baddbmm(one.new_zeros(()), one, other, beta=0, alpha=factor, out=into)
-
-
-def _softmax(scores: torch.Tensor, bias: torch.Tensor | None, heads: int) -> torch.Tensor:
+def _softmax(scores: torch.Tensor, scaling: float, bias: torch.Tensor | None, heads: int) -> torch.Tensor:
     precision = scores.dtype
     scores = scores.to(_kind_of_scores(precision, scores.shape[-1]))
-    if bias is not None:
-        scores.unflatten(0, (-1, heads)).add_(bias)
+    if bias is None:
+        scores.mul_(scaling)
+    else:
+        by_head = scores.unflatten(0, (-1, heads))
+        torch.add(bias, by_head, alpha=scaling, out=by_head)
     return torch.softmax(scores, -1).to(precision)
 
 
 def _softmax_backward(gradient: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     kind = _kind_of_scores(weights.dtype, weights.shape[-1])
     found: torch.Tensor = torch._softmax_backward_data(gradient.to(kind), weights.to(kind), -1, kind)
-    return found.to(weights.dtype)
+    return found
 
 
 def _kind_of_scores(precision: torch.dtype, places: int) -> torch.dtype:
