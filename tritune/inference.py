@@ -11,7 +11,7 @@ from tritune.models.modes import evaluating
 from tritune.objectives.objective import Objective
 from tritune.outputs import Outputs
 from tritune.tokens import TokenTable
-from tritune.training.batches import collate, pieces
+from tritune.training.batches import by_tokens, collate, pieces
 from tritune.training.processes import ALONE, Processes
 
 
@@ -34,7 +34,8 @@ def model_outputs(
 
     Args:
         model: already on `device`.
-        batch_size: rows at a time. Changes the outputs by rounding only.
+        batch_size: rows at a time, of mean length where no padding runs through the layers. Changes the
+            outputs by rounding only.
         device: CPU if left out.
         precision: of the matrix products.
         rows: [n] numbers of the rows to ask, whose outputs come in this order; all of them if left out.
@@ -45,11 +46,11 @@ def model_outputs(
     chosen = np.arange(table.rows) if rows is None else rows
     lengths = table.lengths[chosen]
     order = np.argsort(-lengths, kind="stable")
-    todo = [
-        piece
-        for places in (order[start : start + batch_size] for start in range(0, len(order), batch_size))
-        for piece in (pieces(places, lengths[places], packed=True) if table.packed else [places])
-    ]
+    if table.packed and len(order):
+        batches = by_tokens(order, lengths[order], most=round(batch_size * lengths.mean()))
+        todo = [piece for places in batches for piece in pieces(places, lengths[places], packed=True)]
+    else:
+        todo = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     sharing = ALONE if processes.sharded else processes
     own: dict[int, np.ndarray] = {}
     with (

@@ -22,6 +22,10 @@ PAIRS_PER_PACKED_PIECE = 2**25
 """Pairs of places beyond those inside the rows: 32 MiB of the mask that the model makes."""
 
 
+FEW_ROWS = 8
+"""Of which larger numbers of rows are multiples: what is above the layers then has few sizes."""
+
+
 @dataclass(frozen=True)
 class Batch:
     """Rows of one step, padded at the end to the longest of them."""
@@ -129,6 +133,26 @@ def pieces(
             found.append(rows[order[start:position]])
             start, held, tokens, pairs = position, counts[index], length, length**2
     return [*found, rows[order[start:]]] if len(rows) else []
+
+
+def by_tokens(rows: np.ndarray, lengths: np.ndarray, *, most: int, padded: bool = False) -> list[np.ndarray]:
+    """Cut rows, longest first, into batches of about the same size: `most` tokens, if no row has more alone.
+
+    Args:
+        rows: [n] row numbers.
+        lengths: [n] tokens of each of them.
+        padded: whether the places of padding count.
+    """
+    found, start = [], 0
+    while start < len(rows):
+        own = lengths[start : start + most]
+        sizes = own[0] * np.arange(1, len(own) + 1) if padded else np.cumsum(own)
+        count = max(1, int(np.searchsorted(sizes, most, side="right")))
+        if count > FEW_ROWS:
+            count -= count % FEW_ROWS
+        found.append(rows[start : start + count])
+        start += count
+    return found
 
 
 def collate(table: TokenTable, rows: np.ndarray, *, pad_token_id: int) -> Batch:

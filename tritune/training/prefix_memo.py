@@ -21,11 +21,12 @@ from transformers import PreTrainedModel
 from tritune.compute import mixed_precision
 from tritune.models.modes import evaluating
 from tritune.tokens import TokenTable
-from tritune.training.batches import collate
+from tritune.training.batches import by_tokens, collate
+from tritune.training.packing import Packing
 from tritune.training.stored_prefix import StoredPrefix
 
-TOKENS_AT_ONCE = 4096
-"""Of a batch in filling, padding counted."""
+TOKENS_AT_ONCE = 2048
+"""Of a batch in filling; padding counts where it runs through the layers."""
 
 NAMES_ONLY = ("_name_or_path", "architectures", "id2label", "label2id", "transformers_version", "tritune")
 """Of a config: what a fine-tuned model's has otherwise than its base's, and no layer reads."""
@@ -42,7 +43,7 @@ def memo_key(model: PreTrainedModel, prefix: StoredPrefix, table: TokenTable, *,
     """Return 32 hexadecimal digits that differ where anything differs that the stored numbers depend on."""
     digest = hashlib.blake2b(digest_size=16)
     facts = [prefix.depth, precision, torch.get_num_threads(), torch.__version__, transformers.__version__]
-    facts += [platform.machine(), torch.backends.cpu.get_cpu_capability(), TOKENS_AT_ONCE]
+    facts += [platform.machine(), torch.backends.cpu.get_cpu_capability(), TOKENS_AT_ONCE, table.packed]
     digest.update(repr(facts).encode())
     config = {key: value for key, value in model.config.to_dict().items() if key not in NAMES_ONLY}
     digest.update(json.dumps(config, sort_keys=True, default=str).encode())
@@ -67,6 +68,7 @@ def fill_memo(
     *,
     model: nn.Module,
     prefix: StoredPrefix,
+    packing: Packing | None = None,
     table: TokenTable,
     pad_token_id: int,
     device: torch.device,
@@ -75,6 +77,9 @@ def fill_memo(
     """Write the memo of a table, and yield after each batch how many tokens are done.
 
     The file appears whole at the end. Its bytes depend on nothing but what `memo_key` names.
+
+    Args:
+        packing: lays rows end to end, where the table is packed.
 
     Raises:
         OSError: the disk is full or not writable.
@@ -85,14 +90,18 @@ def fill_memo(
     memo = np.lib.format.open_memmap(unfinished, "w+", kind, (len(table.tokens), prefix.width))
     _take_place(unfinished)
     done, lengths = 0, table.lengths
+    order = np.argsort(-lengths, kind="stable")
     with evaluating(model):
-        for rows in _batches(lengths):
+        for rows in by_tokens(order, lengths[order], most=TOKENS_AT_ONCE, padded=not table.packed):
             batch = collate(table, rows, pad_token_id=pad_token_id).to(device)
             with (
                 torch.inference_mode(),
                 mixed_precision(device, precision),
             ):
                 output = prefix.output(batch.inputs())
+                # The last layer's hook unpacks, which is above the prefix, unless it is all of them.
+                if packing is not None and packing.layout is not None:
+                    output = packing.layout.unpack(output)
                 output = output.to(torch.bfloat16 if precision == "bf16" else torch.float32).cpu()
             values = (output.view(torch.uint16) if precision == "bf16" else output).numpy()
             for row, value in zip(rows, values, strict=True):
@@ -135,13 +144,3 @@ def _take_place(path: Path) -> None:
         except OSError:
             path.unlink()
             raise
-
-
-def _batches(lengths: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield row numbers, longest rows first, each batch within `TOKENS_AT_ONCE` or one row."""
-    order = np.argsort(-lengths, kind="stable")
-    start = 0
-    while start < len(order):
-        count = max(1, TOKENS_AT_ONCE // int(lengths[order[start]]))
-        yield order[start : start + count]
-        start += count

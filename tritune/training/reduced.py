@@ -26,6 +26,7 @@ from tritune.training.cache_off import CacheOff
 from tritune.training.compiled import CompiledLayers, compiled_layers
 from tritune.training.dropout import FastDropout
 from tritune.training.embedding_rows import CutEmbedding, cut_embedding, left_of_unseen
+from tritune.training.linear import FastLinear
 from tritune.training.packing import Packing, packed_layers
 from tritune.training.prefix_memo import (
     Precision,
@@ -68,6 +69,7 @@ class ReducedTraining:
     _compiled: CompiledLayers | None
     _cache: CacheOff
     _dropout: FastDropout
+    _linear: FastLinear | None
     _on_gpu: bool
 
     @property
@@ -84,6 +86,8 @@ class ReducedTraining:
         if self._on_gpu:
             torch.use_deterministic_algorithms(True, warn_only=True)
         self._dropout.remove()
+        if self._linear is not None:
+            self._linear.remove()
         self._cache.remove()
         if self._compiled is not None:
             self._compiled.remove()
@@ -142,6 +146,8 @@ def reduce_training(
         print(
             f"{cut.rows_kept:,} of the embedding's {cut.rows:,} rows occur in the data and learn", flush=True
         )
+    # What is compiled, or held in parts by several processes, has other ways.
+    linear = None if compiles or processes.sharded else FastLinear(model)
     started = time.monotonic()
     prefix, tables = start_above(
         model,
@@ -154,6 +160,8 @@ def reduce_training(
         memos=memos,
     )
     seconds = time.monotonic() - started
+    if linear is not None:
+        linear.forget()  # of layers that need not run again
     # Not sooner: what the frozen layers give is shared with stages that know a model by its configuration.
     cache = CacheOff(model)
     packing, (training, validation) = leave_out_padding(
@@ -184,6 +192,7 @@ def reduce_training(
         _compiled=compiled,
         _cache=cache,
         _dropout=FastDropout(model),
+        _linear=linear,
         _on_gpu=model.device.type == "cuda",
     )
 
@@ -271,7 +280,9 @@ def start_above(
         )
         prefix.remove()
         return None, tables
-    paths = [memos / f"{memo_key(model, prefix, table, precision=precision)}.npy" for table in tables]
+    packing = packed_layers(model, tables[0], above=0, objective=objective, pad_token_id=pad_token_id)
+    packed = [replace(table, packed=packing is not None) for table in tables]
+    paths = [memos / f"{memo_key(model, prefix, table, precision=precision)}.npy" for table in packed]
     found = []
     # Trainings side by side want the same ones: the first makes them, the others wait.
     with held(memos / "memos.lock", wait_seconds=float("inf")):
@@ -279,6 +290,8 @@ def start_above(
         if missing:
             make_room(memos, needed=missing, budget=budget, keep=paths)
         if missing > (free := shutil.disk_usage(memos).free):
+            if packing is not None:
+                packing.remove()
             prefix.remove()
             # Not run each time instead: sums would be rounded otherwise, as the disk has it.
             raise InputError(
@@ -287,13 +300,14 @@ def start_above(
                 "what nothing needs), or set compute.prefix_memo_gib to 0 in params.yaml: they run each time"
             )
         print(f"{layers} hold still and run once for all trainings; what they give takes {size}", flush=True)
-        for table, path in zip(tables, paths, strict=True):
+        for table, path in zip(packed, paths, strict=True):
             if (memo := read_memo(path)) is None:
                 printed = time.monotonic()
                 for done in fill_memo(
                     path,
                     model=model,
                     prefix=prefix,
+                    packing=packing,
                     table=table,
                     pad_token_id=pad_token_id,
                     device=device,
@@ -303,6 +317,8 @@ def start_above(
                         printed = time.monotonic()
                         print(f"{done:,} of {len(table.tokens):,} tokens have passed {layers}", flush=True)
                 memo = read_memo(path)
-            found.append(replace(table, prefix_output=memo))
+            found.append(replace(table, packed=False, prefix_output=memo))
+    if packing is not None:
+        packing.remove()
     return_freed_memory()
     return prefix, found

@@ -7,7 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tritune.tokens import TokenTable
-from tritune.training.batches import PADDING_PER_PIECE, collate, epoch_batches, pieces, steps_per_epoch
+from tritune.training.batches import (
+    PADDING_PER_PIECE,
+    by_tokens,
+    collate,
+    epoch_batches,
+    pieces,
+    steps_per_epoch,
+)
 
 
 def table_of(rows: list[list[int]]) -> TokenTable:
@@ -133,3 +140,20 @@ def test_a_batch_costs_what_its_rows_cost_however_large_the_split_is(monkeypatch
     table = replace(table_of([[1, 2, 3], [4]]), packed=True)
     monkeypatch.setattr(TokenTable, "lengths", property(lambda _: pytest.fail("went through all rows")))
     assert collate(table, np.array([1]), pad_token_id=0).row_lengths.tolist() == [[1]]
+
+
+def test_batches_by_tokens_have_about_as_many_each():
+    lengths = np.array([90, 40, 30, 30, 20, 10, 10, 5])
+    assert [list(each) for each in by_tokens(np.arange(8), lengths, most=80)] == [
+        [0],
+        [1, 2],
+        [3, 4, 5, 6, 7],
+    ]
+    padded = by_tokens(np.arange(8), lengths, most=80, padded=True)
+    assert [list(each) for each in padded] == [[0], [1, 2], [3, 4], [5, 6, 7]]
+    assert not by_tokens(np.arange(0), lengths[:0], most=80)
+
+
+def test_of_many_rows_a_batch_has_a_multiple_of_a_few():
+    found = by_tokens(np.arange(50), np.full(50, 4), most=4 * 21)
+    assert [len(each) for each in found] == [16, 16, 16, 2]

@@ -4,6 +4,7 @@ import errno
 import os
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from tritune.errors import InputError
@@ -84,3 +85,19 @@ def test_the_memos_unused_for_longest_make_room(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npy", "c.npy"]
     make_room(tmp_path, needed=100, budget=300)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npy", "c.npy"]
+
+
+def test_rows_end_to_end_give_what_padded_ones_give(kit, tmp_path, monkeypatch):
+    _, _, tables, packed = started_above(kit, tmp_path)
+    monkeypatch.setattr(reduced, "packed_layers", lambda *_, **__: None)
+    _, _, _, padded = started_above(kit, tmp_path)
+    assert len(list(tmp_path.glob("*.npy"))) == 2 * len(tables)
+    for one, other in zip(packed, padded, strict=True):
+        np.testing.assert_allclose(one.prefix_output, other.prefix_output, rtol=1e-4, atol=1e-5)
+
+
+def test_filling_leaves_no_hook_behind(kit, tmp_path):
+    model, prefix, _, _ = started_above(kit, tmp_path)
+    prefix.remove()
+    assert model.config._attn_implementation == "sdpa"
+    assert not any(module._forward_pre_hooks or module._forward_hooks for module in model.modules())

@@ -124,3 +124,20 @@ def test_gradients_go_back_to_where_the_numbers_came_from():
     packed = torch.randn(1, 24, 2, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x: rows.join([part**2 for part in rows.split(x)]), packed)
     assert torch.autograd.gradcheck(lambda x: rows.unpack(x) ** 2, packed)
+
+
+@pytest.mark.parametrize("fillers", [0, 3])
+def test_each_head_of_a_group_s_rows_comes_apart_and_together(fillers):
+    sizes = [2, 4, 1, 7]
+    rows = RowLayout(torch.tensor(sizes), longest=7, device=CPU, tokens=sum(sizes) + fillers, few_sizes=True)
+    by_head = rows.by_head(3)
+    given = torch.randn(1, 3, rows.tokens, 5)
+    flat = by_head.apart_with_zeros(given)
+    # As many as `split` has, which has them head after head at each place.
+    expected = [each.transpose(1, 2).flatten(0, 2) for each in rows.split(given.transpose(1, 2))]
+    assert torch.equal(flat, torch.cat(expected))
+    assert by_head.groups == [(3 * len(group.rows), group.width) for group in rows.groups]
+    assert bool(by_head.apart(given).isfinite().all())
+    together = by_head.together(by_head.apart(given))
+    assert torch.equal(together[:, :, : sum(sizes)], given[:, :, : sum(sizes)])
+    assert not together[:, :, sum(sizes) :].any()
