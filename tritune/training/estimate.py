@@ -31,6 +31,7 @@ from tritune.training.cache_off import CacheOff
 from tritune.training.compiled import compiled_layers
 from tritune.training.dropout import FastDropout
 from tritune.training.embedding_rows import cut_embedding
+from tritune.training.linear import FastLinear
 from tritune.training.loop import train
 from tritune.training.optimizer import plan_optimizer
 from tritune.training.prefix_memo import Precision, memo_bytes
@@ -98,6 +99,7 @@ def estimate_training(
         for table in (training, validation)
     )
     cut_embedding(model, plan, (training, validation))
+    linear = None if compiles else FastLinear(model)
     with tempfile.TemporaryDirectory() as memos:
         started = time.monotonic()
         prefix, (timed, asked) = start_above(
@@ -111,6 +113,8 @@ def estimate_training(
             memos=Path(memos),
         )
         filling = time.monotonic() - started
+        if linear is not None:
+            linear.forget()
         packing, (timed, asked, training) = leave_out_padding(
             model, prefix, [timed, asked, training], objective=objective, pad_token_id=pad_token_id
         )

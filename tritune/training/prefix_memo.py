@@ -47,8 +47,7 @@ def memo_key(model: PreTrainedModel, prefix: StoredPrefix, table: TokenTable, *,
     digest.update(repr(facts).encode())
     config = {key: value for key, value in model.config.to_dict().items() if key not in NAMES_ONLY}
     digest.update(json.dumps(config, sort_keys=True, default=str).encode())
-    for tensor in prefix.tensors:
-        digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).data)
+    digest.update(prefix.digest)
     for array in (table.tokens, table.offsets, table.token_types):
         digest.update(b"none" if array is None else np.ascontiguousarray(array).data)
     return digest.hexdigest()

@@ -6,8 +6,10 @@ it off, the frozen layers pass on what they are given, and the last of them give
 below them gives zeros, where the model has one module for that. Without that argument it runs as a whole.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from itertools import takewhile
 from typing import Any
 
@@ -101,15 +103,22 @@ class StoredPrefix:
         below = [part for part in take_apart(model).parts if part.role == "embeddings"]
         names = [tensor.name for part in below for tensor in part.tensors]
         tensors = dict(model.named_parameters())
-        self.tensors = [tensors[name] for name in names]
-        self.tensors += [tensor for layer in layers for tensor in layer.state_dict().values()]
-        """All that its output depends on, besides the inputs."""
+        self._tensors = [tensors[name] for name in names]
+        self._tensors += [tensor for layer in layers for tensor in layer.state_dict().values()]
         self._model, self._layers = model, layers
         self._embeddings = _module_of(model, names, apart_from=layers)
         self._given: torch.Tensor | None = None
         self._hook = model.register_forward_pre_hook(self._take, with_kwargs=True)
         for layer, count in zip(layers, beside, strict=True):
             layer.__dict__["forward"] = _Passing(self, layer, count, last=layer is layers[-1])
+
+    @cached_property
+    def digest(self) -> bytes:
+        """Of all that its output depends on, besides the inputs: they hold still."""
+        digest = hashlib.blake2b()
+        for tensor in self._tensors:
+            digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).data)
+        return digest.digest()
 
     def remove(self) -> None:
         """Make the model as it was."""
