@@ -148,7 +148,7 @@ def by_tokens(rows: np.ndarray, lengths: np.ndarray, *, most: int, padded: bool 
         own = lengths[start : start + most]
         sizes = own[0] * np.arange(1, len(own) + 1) if padded else np.cumsum(own)
         count = max(1, int(np.searchsorted(sizes, most, side="right")))
-        if count > FEW_ROWS:
+        if FEW_ROWS < count < len(rows) - start:
             count -= count % FEW_ROWS
         found.append(rows[start : start + count])
         start += count
