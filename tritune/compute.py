@@ -23,7 +23,7 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEPT_BYTES, OWN_BYTES = 2**30, 2**25
 """Freed memory that the C library keeps, and blocks that it takes from the system one by one. Each step of a
 training frees what the next one asks for again; handed back in between, the system would clear it page by
-page. What is kept goes back once an epoch: `return_freed_memory`."""
+page. What is kept goes back after each epoch (`return_freed_memory`), or with the process."""
 
 
 def prepare_torch(settings: ComputeSettings) -> torch.device:

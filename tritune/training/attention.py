@@ -9,12 +9,13 @@ No product has a factor, so that those of the way there and of the way back are 
 which takes time to be made ready.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
+from torch.autograd.function import once_differentiable
 
-from tritune.training.dropout import STEPS, kept_places, only_kept
+from tritune.training.dropout import INTEGERS, STEPS, kept_places, only_kept
 
 LONGEST_KEPT = 1024
 """Places of a row whose weights are kept although torch would compute them again."""
@@ -22,9 +23,14 @@ LONGEST_KEPT = 1024
 ANOTHER_KIND = ("position_bias", "softcap", "cache")
 """Arguments that change what attention is."""
 
+LONGEST_ASKED = 128
+"""Places of a row up to which ours is sooner where nothing learns; torch keeps no weights then."""
+
 AT_ONCE = 32
-"""Numbers in bf16 that an instruction takes. Of a row's softmax torch takes those left over one by one, which
-is several times as long as the whole row takes in fp32."""
+"""Numbers in bf16 that an instruction takes. Of a row's softmax torch takes those left over one by one."""
+
+LONGEST_IN_FP32 = 200
+"""Places of a row up to which those left over take longer than the whole row does in fp32."""
 
 
 class Arrangement(Protocol):
@@ -79,9 +85,11 @@ def is_ours(
         return False
     if any(named.get(name) is not None for name in ANOTHER_KIND) or (mask is not None and mask.requires_grad):
         return False
-    short = places <= LONGEST_KEPT
-    dropping = bool(named.get("dropout")) and torch.is_grad_enabled()
-    return dropping or (short and precision_of(query) == torch.bfloat16)
+    precision, learning = precision_of(query), torch.is_grad_enabled()
+    if precision not in INTEGERS:
+        return False
+    short = places <= (LONGEST_KEPT if learning else LONGEST_ASKED)
+    return (learning and bool(named.get("dropout"))) or (short and precision == torch.bfloat16)
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator] # how many groups there are is the batch's
@@ -139,31 +147,34 @@ class _Attention(torch.autograd.Function):
         steps: int,
     ) -> torch.Tensor:
         queries, keys, values = (arrangement.apart(each) for each in (query, key, value))
-        groups = _groups(arrangement, queries, keys, values)
-        weights = [
-            _softmax(torch.bmm(query, key.transpose(1, 2)), scaling, bias, heads)
-            for (query, key, _), bias in zip(groups, biases, strict=True)
-        ]
-        kept = None if steps >= STEPS else kept_places(sum(each.numel() for each in weights), steps)
+        pairs = [rows * places**2 for rows, places in arrangement.groups]
+        kept = None if steps >= STEPS else kept_places(sum(pairs), steps)
+        found, weights = torch.empty_like(values), []
+        for (query, key, value, target), bias, chosen in zip(
+            _groups(arrangement, queries, keys, values, found),
+            biases,
+            _of_each(kept, pairs),
+            strict=True,
+        ):
+            each = _softmax(torch.bmm(query, key.transpose(1, 2)), scaling, bias, heads)
+            torch.bmm(each if chosen is None else only_kept(each, chosen), value, out=target)
+            if any(ctx.needs_input_grad):
+                weights.append(each)
         ctx.save_for_backward(queries, keys, values, kept, *weights)
         ctx.arrangement, ctx.scaling, ctx.scale = arrangement, scaling, STEPS / steps
-        found = torch.empty_like(values)
-        for each, chosen, (_, __, value), (target,) in zip(
-            weights, _of_each(kept, weights), groups, _groups(arrangement, found), strict=True
-        ):
-            torch.bmm(each if chosen is None else only_kept(each, chosen), value, out=target)
         return arrangement.together(found if kept is None else found.mul_(ctx.scale))
 
     @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         queries, keys, values, kept, *weights = ctx.saved_tensors
         given = ctx.arrangement.apart_with_zeros(gradients[0])
         if kept is not None:
-            given.mul_(ctx.scale)
+            given = given * ctx.scale  # not in place: it may be seen by others
         found = [torch.empty_like(each) for each in (queries, keys, values)]
         for each, chosen, (query, key, value, gradient), (of_query, of_key, of_value) in zip(
             weights,
-            _of_each(kept, weights),
+            _of_each(kept, [each.numel() for each in weights]),
             _groups(ctx.arrangement, queries, keys, values, given),
             _groups(ctx.arrangement, *found),
             strict=True,
@@ -189,11 +200,8 @@ def _groups(arrangement: Arrangement, *flat: torch.Tensor) -> list[tuple[torch.T
     ]
 
 
-def _of_each(kept: torch.Tensor | None, weights: Sequence[torch.Tensor]) -> Iterator[torch.Tensor | None]:
-    if kept is None:
-        yield from [None] * len(weights)
-    else:
-        yield from kept.split([each.numel() for each in weights])
+def _of_each(kept: torch.Tensor | None, pairs: Sequence[int]) -> Sequence[torch.Tensor | None]:
+    return [None] * len(pairs) if kept is None else kept.split(pairs)
 
 
 def _softmax(scores: torch.Tensor, scaling: float, bias: torch.Tensor | None, heads: int) -> torch.Tensor:
@@ -208,13 +216,13 @@ def _softmax(scores: torch.Tensor, scaling: float, bias: torch.Tensor | None, he
 
 
 def _softmax_backward(gradient: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    kind = _kind_of_scores(weights.dtype, weights.shape[-1])
+    kind = torch.float32 if weights.shape[-1] < AT_ONCE else weights.dtype
     found: torch.Tensor = torch._softmax_backward_data(gradient.to(kind), weights.to(kind), -1, kind)
     return found
 
 
 def _kind_of_scores(precision: torch.dtype, places: int) -> torch.dtype:
-    return precision if places % AT_ONCE == 0 else torch.float32
+    return torch.float32 if places % AT_ONCE and places < LONGEST_IN_FP32 else precision
 
 
 def bias_of(
@@ -240,7 +248,7 @@ def bias_of(
     kind = _kind_of_scores(precision, places)
     if mask.dtype != torch.bool:
         # Of another precision the lowest may be minus infinity in this one.
-        return mask.to(kind).clamp_(min=lowest)
+        return mask.to(kind).clamp(min=lowest)
     return torch.zeros(mask.shape, dtype=kind).masked_fill_(~mask, lowest)
 
 

@@ -99,6 +99,7 @@ def estimate_training(
         for table in (training, validation)
     )
     cut_embedding(model, plan, (training, validation))
+    compiles = compiles and not recompute
     linear = None if compiles else FastLinear(model)
     with tempfile.TemporaryDirectory() as memos:
         started = time.monotonic()
@@ -123,10 +124,10 @@ def estimate_training(
         insist_on_same_bits(model, timed, objective=objective, precision=precision, pad_token_id=pad_token_id)
         recorded = None
         if recomputed is None:
-            if compiles:
-                compiled_layers(
-                    model, timed, objective=objective, precision=precision, pad_token_id=pad_token_id
-                )
+            if compiles and not compiled_layers(
+                model, timed, objective=objective, precision=precision, pad_token_id=pad_token_id
+            ):
+                FastLinear(model)
             recorded = recorded_passes(packing, training, pad_token_id=pad_token_id)
         FastDropout(model)
         costs = tokens_run(training, batches, objective=objective, model=model)

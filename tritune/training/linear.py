@@ -5,11 +5,13 @@ of its own. Here the cast is kept beside the weight until the optimizer has chan
 while the product is written.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from typing import Any
 
 import torch
 from torch import nn
+from torch.autograd.function import once_differentiable
 from torch.nn.functional import linear
 from transformers.pytorch_utils import Conv1D
 
@@ -20,7 +22,10 @@ KINDS = (nn.Linear, Conv1D)
 
 
 class FastLinear:
-    """Stands in for `forward` of a model's linear modules, until `remove`."""
+    """Stands in for `forward` of a model's linear modules, until `remove`.
+
+    A weight that is written through its `.data` looks as if it were not: `forget` then.
+    """
 
     def __init__(self, model: nn.Module) -> None:
         """Put it in place. On a GPU, and where autocast is off, everything runs as ever."""
@@ -76,6 +81,17 @@ class _Forward:
         return self._cast
 
 
+@cache
+def _with_bias() -> Callable[..., torch.Tensor]:
+    """Return what multiplies with a weight and adds a bias: the library's own, where the processor has it."""
+    own = partial(torch.ops.mkldnn._linear_pointwise, attr="none", scalars=[], algorithm="")
+    try:
+        own(*(torch.zeros(shape, dtype=torch.bfloat16) for shape in [(2, 2), (2, 2), 2]))
+    except (AttributeError, RuntimeError):
+        return linear
+    return own
+
+
 class _Linear(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -92,10 +108,10 @@ class _Linear(torch.autograd.Function):
         short = None if bias is None else bias.to(cast.dtype)
         if turned:
             return linear(given, cast.t(), short)
-        found: torch.Tensor = torch.ops.mkldnn._linear_pointwise(given, cast, short, "none", [], "")
-        return found
+        return _with_bias()(given, cast, short)
 
     @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         given, cast = ctx.saved_tensors
         gradient = gradients[0].reshape(-1, gradients[0].shape[-1])

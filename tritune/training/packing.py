@@ -218,6 +218,11 @@ class Packing:
         return self._biases[key][1]
 
     @property
+    def chosen(self) -> tuple[int, bool]:
+        """What its trials chose: it decides how sums are rounded."""
+        return self.longest_without_mask, self._few_sizes is not _never
+
+    @property
     def device(self) -> torch.device:
         """Of the model."""
         device: torch.device = self._model.device

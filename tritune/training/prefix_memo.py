@@ -39,11 +39,19 @@ def memo_bytes(table: TokenTable, *, width: int, precision: Precision) -> int:
     return len(table.tokens) * width * (2 if precision == "bf16" else 4)
 
 
-def memo_key(model: PreTrainedModel, prefix: StoredPrefix, table: TokenTable, *, precision: Precision) -> str:
+def memo_key(
+    model: PreTrainedModel,
+    prefix: StoredPrefix,
+    table: TokenTable,
+    *,
+    packing: Packing | None = None,
+    precision: Precision,
+) -> str:
     """Return 32 hexadecimal digits that differ where anything differs that the stored numbers depend on."""
     digest = hashlib.blake2b(digest_size=16)
     facts = [prefix.depth, precision, torch.get_num_threads(), torch.__version__, transformers.__version__]
-    facts += [platform.machine(), torch.backends.cpu.get_cpu_capability(), TOKENS_AT_ONCE, table.packed]
+    facts += [platform.machine(), torch.backends.cpu.get_cpu_capability(), TOKENS_AT_ONCE]
+    facts.append(None if packing is None else packing.chosen)
     digest.update(repr(facts).encode())
     config = {key: value for key, value in model.config.to_dict().items() if key not in NAMES_ONLY}
     digest.update(json.dumps(config, sort_keys=True, default=str).encode())

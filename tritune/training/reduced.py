@@ -147,6 +147,7 @@ def reduce_training(
             f"{cut.rows_kept:,} of the embedding's {cut.rows:,} rows occur in the data and learn", flush=True
         )
     # What is compiled, or held in parts by several processes, has other ways.
+    compiles = compiles and not recompute and not processes.sharded
     linear = None if compiles or processes.sharded else FastLinear(model)
     started = time.monotonic()
     prefix, tables = start_above(
@@ -172,10 +173,11 @@ def reduce_training(
         model, training, objective=objective, precision=precision, pad_token_id=pad_token_id
     )
     compiled = None
-    if compiles and recomputed is None and not processes.sharded:
+    if compiles:
         compiled = compiled_layers(
             model, training, objective=objective, precision=precision, pad_token_id=pad_token_id
         )
+        linear = FastLinear(model) if compiled is None else None
     recorded = None
     if recomputed is None and processes is ALONE:
         recorded = recorded_passes(packing, training, pad_token_id=pad_token_id)
@@ -282,43 +284,51 @@ def start_above(
         return None, tables
     packing = packed_layers(model, tables[0], above=0, objective=objective, pad_token_id=pad_token_id)
     packed = [replace(table, packed=packing is not None) for table in tables]
-    paths = [memos / f"{memo_key(model, prefix, table, precision=precision)}.npy" for table in packed]
+    keys = [memo_key(model, prefix, table, packing=packing, precision=precision) for table in packed]
+    paths = [memos / f"{key}.npy" for key in keys]
     found = []
-    # Trainings side by side want the same ones: the first makes them, the others wait.
-    with held(memos / "memos.lock", wait_seconds=float("inf")):
-        missing = sum(bytes_ for path, bytes_ in zip(paths, sizes, strict=True) if not path.exists())
-        if missing:
-            make_room(memos, needed=missing, budget=budget, keep=paths)
-        if missing > (free := shutil.disk_usage(memos).free):
-            if packing is not None:
-                packing.remove()
-            prefix.remove()
-            # Not run each time instead: sums would be rounded otherwise, as the disk has it.
-            raise InputError(
-                f"{layers} hold still, and what they give takes {missing / 2**20:,.0f} MiB of the disk that "
-                f"holds {memos}, which has {free / 2**20:,.0f} MiB free; free some (`tritune prune` shows "
-                "what nothing needs), or set compute.prefix_memo_gib to 0 in params.yaml: they run each time"
+    try:
+        # Trainings side by side want the same ones: the first makes them, the others wait.
+        with held(memos / "memos.lock", wait_seconds=float("inf")):
+            missing = sum(bytes_ for path, bytes_ in zip(paths, sizes, strict=True) if not path.exists())
+            if missing:
+                make_room(memos, needed=missing, budget=budget, keep=paths)
+            if missing > (free := shutil.disk_usage(memos).free):
+                # Not run each time instead: sums would be rounded otherwise, as the disk has it.
+                raise InputError(
+                    f"{layers} hold still, and what they give takes {missing / 2**20:,.0f} MiB of the disk "
+                    f"that holds {memos}, which has {free / 2**20:,.0f} MiB free; free some (`tritune "
+                    "prune` shows what nothing needs), or set compute.prefix_memo_gib to 0 in params.yaml: "
+                    "they run each time"
+                )
+            print(
+                f"{layers} hold still and run once for all trainings; what they give takes {size}", flush=True
             )
-        print(f"{layers} hold still and run once for all trainings; what they give takes {size}", flush=True)
-        for table, path in zip(packed, paths, strict=True):
-            if (memo := read_memo(path)) is None:
-                printed = time.monotonic()
-                for done in fill_memo(
-                    path,
-                    model=model,
-                    prefix=prefix,
-                    packing=packing,
-                    table=table,
-                    pad_token_id=pad_token_id,
-                    device=device,
-                    precision=precision,
-                ):
-                    if time.monotonic() - printed >= SECONDS_BETWEEN_LINES:
-                        printed = time.monotonic()
-                        print(f"{done:,} of {len(table.tokens):,} tokens have passed {layers}", flush=True)
-                memo = read_memo(path)
-            found.append(replace(table, packed=False, prefix_output=memo))
-    if packing is not None:
-        packing.remove()
+            for table, path in zip(packed, paths, strict=True):
+                if (memo := read_memo(path)) is None:
+                    printed = time.monotonic()
+                    for done in fill_memo(
+                        path,
+                        model=model,
+                        prefix=prefix,
+                        packing=packing,
+                        table=table,
+                        pad_token_id=pad_token_id,
+                        device=device,
+                        precision=precision,
+                    ):
+                        if time.monotonic() - printed >= SECONDS_BETWEEN_LINES:
+                            printed = time.monotonic()
+                            print(
+                                f"{done:,} of {len(table.tokens):,} tokens have passed {layers}", flush=True
+                            )
+                    memo = read_memo(path)
+                found.append(replace(table, packed=False, prefix_output=memo))
+    except BaseException:
+        prefix.remove()
+        raise
+    finally:
+        if packing is not None:
+            packing.remove()
     return_freed_memory()
     return prefix, found

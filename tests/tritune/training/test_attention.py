@@ -4,7 +4,15 @@ import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from tritune.training.attention import LONGEST_KEPT, Padded, attention, bias_of, is_ours, precision_of
+from tritune.training.attention import (
+    LONGEST_ASKED,
+    LONGEST_KEPT,
+    Padded,
+    attention,
+    bias_of,
+    is_ours,
+    precision_of,
+)
 from tritune.training.dropout import dropped
 
 ROWS, HEADS, PLACES, WIDTH = 3, 4, 9, 8
@@ -100,9 +108,11 @@ def test_it_is_left_to_torch_where_that_is_as_fast_or_another_thing_is_asked():
     assert not ours(LONGEST_KEPT + 1, kind=torch.bfloat16)
     assert not ours(dropout=0.1, keys=9)
     assert not ours(dropout=0.1, position_bias=torch.ones(()))
+    assert not ours(dropout=0.1, kind=torch.float64)
     with torch.no_grad():
         assert not ours(dropout=0.1)
-        assert ours(kind=torch.bfloat16)
+        assert ours(LONGEST_ASKED, kind=torch.bfloat16)
+        assert not ours(LONGEST_ASKED + 1, kind=torch.bfloat16)
 
 
 def test_an_added_mask_of_full_precision_gives_finite_gradients_in_bf16():
@@ -112,3 +122,34 @@ def test_an_added_mask_of_full_precision_gives_finite_gradients_in_bf16():
     mask[:, :, 5:] = torch.finfo(torch.float32).min
     of_padded(query, query, query, mask).float()[:, :5].sum().backward()
     assert query.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("heads", [1, 2])
+def test_the_gradient_that_it_is_given_stays_as_it_was(heads):
+    given = torch.randn(1, heads, PLACES, WIDTH, requires_grad=True)
+    before = torch.zeros(1, PLACES, heads, WIDTH, requires_grad=True)
+    (of_padded(given, given, given, None, dropout=0.5) + before * 1).sum().backward()
+    assert torch.equal(before.grad, torch.ones_like(before))
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_a_mask_of_the_model_s_own_stays_as_it_was(kind):
+    mask = torch.zeros(1, 1, 1, PLACES)
+    mask[..., 3:] = -torch.inf
+    for each in (mask.clone(), mask.expand(ROWS, 1, PLACES, PLACES)):
+        before = each.clone()
+        of_padded(*three(kind), each)
+        assert torch.equal(each, before)
+
+
+@pytest.mark.parametrize("places", [16, 31, 32, 48, 200])
+def test_the_softmax_sums_well_whatever_the_width_in_bf16(places):
+    query, key, value = (torch.randn(2, 2, places, 8) for _ in range(3))
+    exact = [each.clone().requires_grad_() for each in (query, key, value)]
+    given = [each.to(torch.bfloat16).requires_grad_() for each in (query, key, value)]
+    expected = scaled_dot_product_attention(*exact).transpose(1, 2)
+    found = of_padded(*given, None)
+    for output in (expected, found.float()):
+        output.square().sum().backward()
+    for one, other in [(found, expected), *((a.grad, b.grad) for a, b in zip(given, exact, strict=True))]:
+        assert (one - other).norm() < 0.02 * other.norm()

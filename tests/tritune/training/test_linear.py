@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
+from tritune.training import linear
 from tritune.training.linear import FastLinear
 from tritune.training.optimizer import plan_optimizer
 
@@ -125,3 +126,18 @@ def test_removed_it_leaves_the_model_as_it_was():
     with in_bf16():
         assert torch.equal(ours(given), theirs(given))
     assert all("forward" not in module.__dict__ for module in ours.modules())
+
+
+def test_where_the_library_has_no_product_with_a_bias_torch_s_own_serves(monkeypatch):
+    def lacks(*_, **__):
+        raise RuntimeError("could not create a primitive descriptor")
+
+    model, _ = same_two()
+    FastLinear(model)
+    given = torch.randn(ROWS, WIDTH)
+    with in_bf16(), torch.no_grad():
+        expected = model(given)
+        monkeypatch.setattr(torch.ops.mkldnn, "_linear_pointwise", lacks)
+        linear._with_bias.cache_clear()
+        torch.testing.assert_close(model(given), expected, rtol=0.02, atol=0.02)
+    linear._with_bias.cache_clear()

@@ -96,8 +96,23 @@ def test_rows_end_to_end_give_what_padded_ones_give(kit, tmp_path, monkeypatch):
         np.testing.assert_allclose(one.prefix_output, other.prefix_output, rtol=1e-4, atol=1e-5)
 
 
-def test_filling_leaves_no_hook_behind(kit, tmp_path):
+def test_no_hook_is_left_behind(kit, tmp_path, monkeypatch):
     model, prefix, _, _ = started_above(kit, tmp_path)
     prefix.remove()
+    assert_as_it_was(model)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    model = kit.tiny_bert()
+    monkeypatch.setattr(kit, "tiny_bert", lambda: model)
+    monkeypatch.setattr(prefix_memo.os, "posix_fallocate", full)
+    with pytest.raises(OSError, match="No space left"):
+        started_above(kit, tmp_path / "other")
+    assert_as_it_was(model)
+
+
+def assert_as_it_was(model):
     assert model.config._attn_implementation == "sdpa"
     assert not any(module._forward_pre_hooks or module._forward_hooks for module in model.modules())
+    assert not any("forward" in module.__dict__ or "packing" in module.__dict__ for module in model.modules())
