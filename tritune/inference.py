@@ -14,6 +14,9 @@ from tritune.tokens import TokenTable
 from tritune.training.batches import by_tokens, collate, pieces
 from tritune.training.processes import ALONE, Processes
 
+TIMES_AT_ONCE = 2
+"""Of a batch, where no padding runs: a pass without a way back keeps little, and each has its cost."""
+
 
 def model_outputs(
     model: nn.Module,
@@ -34,8 +37,8 @@ def model_outputs(
 
     Args:
         model: already on `device`.
-        batch_size: rows at a time, of mean length where no padding runs through the layers. Changes the
-            outputs by rounding only.
+        batch_size: rows at a time; where no padding runs through the layers, twice as many of mean length.
+            Changes the outputs by rounding only.
         device: CPU if left out.
         precision: of the matrix products.
         rows: [n] numbers of the rows to ask, whose outputs come in this order; all of them if left out.
@@ -47,7 +50,7 @@ def model_outputs(
     lengths = table.lengths[chosen]
     order = np.argsort(-lengths, kind="stable")
     if table.packed and len(order):
-        batches = by_tokens(order, lengths[order], most=round(batch_size * lengths.mean()))
+        batches = by_tokens(order, lengths[order], most=round(TIMES_AT_ONCE * batch_size * lengths.mean()))
         todo = [piece for places in batches for piece in pieces(places, lengths[places], packed=True)]
     else:
         todo = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
