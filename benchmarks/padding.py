@@ -28,7 +28,8 @@ from tritune.training.embedding_rows import cut_embedding
 from tritune.training.estimate import tokens_run
 from tritune.training.loop import Moment, train
 from tritune.training.optimizer import plan_optimizer
-from tritune.training.reduced import leave_out_padding, start_above
+from tritune.training.reduced import leave_out_padding
+from tritune.training.start_above import start_above
 from tritune.training.state import TrainingState
 from tritune.training.stored_prefix import frozen_depth
 

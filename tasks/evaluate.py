@@ -31,7 +31,8 @@ from tritune.settings.model import GenerateSettings
 from tritune.settings.train import ComputeSettings
 from tritune.task.contract import DECIDED, Evaluation, Split, task_module
 from tritune.tokens import TokensInfo, read_tokens, tokens_info_for
-from tritune.training.reduced import leave_out_padding, start_above
+from tritune.training.reduced import leave_out_padding
+from tritune.training.start_above import start_above
 from tritune.versions import installed_versions
 
 EVALUATED = ("validation", "test")

@@ -10,11 +10,12 @@ which takes time to be made ready.
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch.autograd.function import once_differentiable
 
+from tritune.training.arrangement import Arrangement
 from tritune.training.dropout import INTEGERS, STEPS, kept_places, only_kept
 
 LONGEST_KEPT = 1024
@@ -31,43 +32,6 @@ AT_ONCE = 32
 
 LONGEST_IN_FP32 = 200
 """Places of a row up to which those left over take longer than the whole row does in fp32."""
-
-
-class Arrangement(Protocol):
-    """Takes a batch's places to groups of rows of one width, each head by itself, and back."""
-
-    @property
-    def groups(self) -> Sequence[tuple[int, int]]:
-        """Of each group its rows, times heads, and their places."""
-
-    def apart(self, given: torch.Tensor) -> torch.Tensor:
-        """Return [places of all groups, width of a head] of [rows, heads, places, width of a head].
-
-        Where nothing is given there may be anything finite.
-        """
-
-    def apart_with_zeros(self, given: torch.Tensor) -> torch.Tensor:
-        """Return the same, with 0 where nothing is given."""
-
-    def together(self, flat: torch.Tensor) -> torch.Tensor:
-        """Return what `apart` was given, 0 where no group has it."""
-
-
-class Padded:
-    """The rows of a padded batch, in one group."""
-
-    def __init__(self, query: torch.Tensor) -> None:
-        """Arrange what has the shape of `query`, but for its last dimension."""
-        rows, heads, places, _ = self._shape = query.shape
-        self.groups = [(rows * heads, places)]
-
-    def apart(self, given: torch.Tensor) -> torch.Tensor:
-        return given.reshape(-1, given.shape[-1])
-
-    apart_with_zeros = apart
-
-    def together(self, flat: torch.Tensor) -> torch.Tensor:
-        return flat.view(*self._shape[:3], -1)
 
 
 def is_ours(

@@ -6,12 +6,13 @@ that is applied, so that the mean is right. The bits come from SFC64, seeded by 
 seeds or restores that one gives the same places again.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+
+from tritune.training.stand_ins import StandIns
 
 STEPS = 2**15
 """Rates that can be told apart."""
@@ -20,22 +21,12 @@ INTEGERS = {torch.bfloat16: torch.int16, torch.float16: torch.int16, torch.float
 """Of the width of each kind of number that can be dropped."""
 
 
-class FastDropout:
+class FastDropout(StandIns):
     """Stands in for `forward` of a model's dropout modules, until `remove`."""
 
     def __init__(self, model: nn.Module) -> None:
         """Put it in place. On a GPU, where torch draws in parallel, it does nothing."""
-        on_cpu = next(model.parameters()).device.type == "cpu"
-        self._modules: Sequence[nn.Dropout] = [
-            module for module in model.modules() if on_cpu and type(module) is nn.Dropout
-        ]
-        for module in self._modules:
-            module.__dict__["forward"] = _Forward(module)
-
-    def remove(self) -> None:
-        """Make the model as it was."""
-        for module in self._modules:
-            module.__dict__.pop("forward", None)
+        super().__init__(model, [nn.Dropout], _Forward)
 
 
 class _Forward:

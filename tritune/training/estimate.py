@@ -36,8 +36,9 @@ from tritune.training.loop import train
 from tritune.training.optimizer import plan_optimizer
 from tritune.training.prefix_memo import Precision, memo_bytes
 from tritune.training.recorded import recorded_passes
-from tritune.training.reduced import keep_no_activations, leave_out_padding, start_above
+from tritune.training.reduced import keep_no_activations, leave_out_padding
 from tritune.training.some_rows import rows_of
+from tritune.training.start_above import start_above
 from tritune.training.state import TrainingState
 from tritune.training.stored_prefix import frozen_depth
 from tritune.training.train_slice import slice_rows

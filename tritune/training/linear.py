@@ -5,7 +5,7 @@ of its own. Here the cast is kept beside the weight until the optimizer has chan
 while the product is written.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
@@ -16,12 +16,13 @@ from torch.nn.functional import linear
 from transformers.pytorch_utils import Conv1D
 
 from tritune.training.attention import precision_of
+from tritune.training.stand_ins import StandIns
 
 KINDS = (nn.Linear, Conv1D)
 """`Conv1D` is transformers' own, with a weight the other way round, in GPT-2 and its kin."""
 
 
-class FastLinear:
+class FastLinear(StandIns):
     """Stands in for `forward` of a model's linear modules, until `remove`.
 
     A weight that is written through its `.data` looks as if it were not: `forget` then.
@@ -29,22 +30,12 @@ class FastLinear:
 
     def __init__(self, model: nn.Module) -> None:
         """Put it in place. On a GPU, and where autocast is off, everything runs as ever."""
-        on_cpu = next(model.parameters()).device.type == "cpu"
-        self._modules: Sequence[nn.Module] = [
-            module for module in model.modules() if on_cpu and type(module) in KINDS
-        ]
-        for module in self._modules:
-            module.__dict__["forward"] = _Forward(module)
+        super().__init__(model, KINDS, _Forward)
 
     def forget(self) -> None:
         """Free the casts; they are made again when they are needed."""
         for module in self._modules:
             module.__dict__["forward"].forget()
-
-    def remove(self) -> None:
-        """Make the model as it was."""
-        for module in self._modules:
-            module.__dict__.pop("forward", None)
 
 
 class _Forward:

@@ -11,7 +11,8 @@ import torch
 from torch import nn
 from transformers import AttentionInterface
 
-from tritune.training.attention import Padded, attention, bias_of, is_ours, precision_of
+from tritune.training.arrangement import Padded
+from tritune.training.attention import attention, bias_of, is_ours, precision_of
 from tritune.training.own_rows import attention_of_rows, in_one_call, row_masks
 from tritune.training.row_layout import RowLayout
 
@@ -64,18 +65,18 @@ def _in_groups(
     alone = all(each.shape[0] == 1 and each.shape[2] == layout.tokens for each in given)
     if not alone or "position_bias" in named:
         raise ValueError("attention is not among the tokens of the packed rows alone")
+    query, key, value = given
+    causal = _is_causal(module, named)
+    if is_ours(query, key, attention_mask, named, places=layout.longest):
+        biases = packing.group_masks.biases(attention_mask, layout.groups, precision_of(query), causal=causal)
+        arrangement = layout.by_head(query.shape[1])
+        return attention(query, key, value, biases, **{**named, "arrangement": arrangement})
     masks: Sequence[torch.Tensor | None]
     if packing.without_mask:
         masks = row_masks(layout, causal=getattr(module, LOOKS_BACK))
     else:
-        masks = packing.masks(attention_mask)
-        packing.see(module, masks, causal=_is_causal(module, named))
-    query, key, value = given
-    if is_ours(query, key, attention_mask, named, places=layout.longest):
-        precision, causal = precision_of(query), _is_causal(module, named)
-        biases = packing.biases(attention_mask, masks, precision, causal=causal)
-        arrangement = layout.by_head(query.shape[1])
-        return attention(query, key, value, biases, **{**named, "arrangement": arrangement})
+        masks = packing.group_masks.masks(attention_mask, layout.groups)
+        packing.see(module, masks, causal=causal)
     split = [layout.split(each.transpose(1, 2)) for each in given]
     parts = [
         _plain(module, [each.transpose(1, 2) for each in group], mask, named)

@@ -10,10 +10,9 @@ written anew; whichever takes its attention from transformers' registry is tried
 """
 
 import contextlib
-import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,8 +25,9 @@ from tritune.models.modes import evaluating
 from tritune.models.same_outputs import gives_same, same_outputs
 from tritune.objectives.objective import Objective
 from tritune.tokens import TokenTable
-from tritune.training.attention import bias_of, precision_of
+from tritune.training.attention import precision_of
 from tritune.training.batches import Batch, collate
+from tritune.training.group_masks import GroupMasks, without_mask
 from tritune.training.own_rows import looks_of
 from tritune.training.packed_attention import ATTRIBUTE, LOOKS_BACK, PLAIN, packed_attention
 from tritune.training.row_layout import RowLayout, few_counts
@@ -103,8 +103,8 @@ class Packing:
         self._lengths: torch.Tensor | None = None
         self.layout: RowLayout | None = None
         """Of the batch that is running through the layers, if it has padding."""
-        self._masks: dict[int, tuple[torch.Tensor, list[torch.Tensor]]] = {}
-        self._biases: dict[Any, tuple[torch.Tensor | None, list[torch.Tensor | None]]] = {}
+        self.group_masks = GroupMasks()
+        """Of that batch."""
         self._packed: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self.always = model.device.type == "cuda"
         """Whether rows are laid end to end even where none is padded: attention needs no mask then."""
@@ -180,43 +180,6 @@ class Packing:
         finally:
             self.layout = before
 
-    def masks(self, mask: torch.Tensor | None) -> Sequence[torch.Tensor | None]:
-        """Return the mask of each group of rows of one for all, [rows or 1, ..., longest, longest]."""
-        assert self.layout is not None
-        if mask is None:
-            return [None] * len(self.layout.groups)
-        if id(mask) not in self._masks:
-            of_groups = []
-            for group in self.layout.groups:
-                part = mask[..., : group.width, : group.width]
-                part = part if len(part) == 1 else part.index_select(0, group.rows)
-                of_groups.append(_widened(part, group.width))
-            self._masks[id(mask)] = mask, of_groups
-        return self._masks[id(mask)][1]
-
-    def biases(
-        self,
-        mask: torch.Tensor | None,
-        masks: Sequence[torch.Tensor | None],
-        precision: torch.dtype,
-        *,
-        causal: bool,
-    ) -> Sequence[torch.Tensor | None]:
-        """Return what is added to the scores of each group.
-
-        Args:
-            mask: of the padded batch, of which `masks` are.
-        """
-        assert self.layout is not None
-        key = id(mask), precision, causal
-        if key not in self._biases:
-            found = [
-                bias_of(each, group.width, precision, causal=causal)
-                for each, group in zip(masks, self.layout.groups, strict=True)
-            ]
-            self._biases[key] = mask, found
-        return self._biases[key][1]
-
     @property
     def chosen(self) -> tuple[int, bool]:
         """What its trials chose: it decides how sums are rounded."""
@@ -246,8 +209,7 @@ class Packing:
 
     def _take(self, _: nn.Module, arguments: Any, named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         self.layout, self._lengths = None, named.pop(ARGUMENT, None)
-        self._masks.clear()
-        self._biases.clear()
+        self.group_masks.clear()
         self._packed.clear()
         lengths = self._lengths
         self.without_mask = lengths is not None and self.needs_no_mask(lengths)
@@ -277,7 +239,7 @@ class Packing:
                     named = {**named, "hidden_states": self.layout.pack(hidden)}
         if self.without_mask:
             # Some models make one even where none is asked for, such as while they are recorded.
-            arguments, named = _without_mask(layer, arguments, named)
+            arguments, named = without_mask(layer, arguments, named)
         if self.layout is not None:
             at = {name: self._pack(named[name]) for name in POSITIONS if named.get(name) is not None}
             named = {**named, **at}
@@ -315,31 +277,3 @@ def _new_sizes_are_dear(hidden: torch.Tensor) -> bool:
     """
     on_processor: bool = hidden.device.type == "cpu"
     return on_processor and precision_of(hidden) == torch.bfloat16
-
-
-def _widened(mask: torch.Tensor, width: int) -> torch.Tensor:
-    """Return a mask for rows of `width` places, of which those that it lacks must not be looked at."""
-    missing = width - mask.shape[-1]
-    if not missing:
-        return mask
-    no = False if mask.dtype == torch.bool else torch.finfo(mask.dtype).min
-    return torch.nn.functional.pad(mask, (0, missing, 0, missing if mask.shape[-2] > 1 else 0), value=no)
-
-
-def _without_mask(
-    layer: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return a layer's arguments with None for its mask."""
-    if "attention_mask" in named:
-        return arguments, {**named, "attention_mask": None}
-    place = _place_of_mask(type(layer).forward)
-    if place is None or place >= len(arguments):
-        return arguments, named
-    return (*arguments[:place], None, *arguments[place + 1 :]), named
-
-
-@cache
-def _place_of_mask(forward: Callable[..., Any]) -> int | None:
-    """Return where among its arguments, itself left out, a layer takes its mask."""
-    names = list(inspect.signature(forward).parameters)[1:]
-    return names.index("attention_mask") if "attention_mask" in names else None

@@ -9,6 +9,7 @@ import json
 import os
 import platform
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -86,7 +87,7 @@ def fill_memo(
     The file appears whole at the end. Its bytes depend on nothing but what `memo_key` names.
 
     Args:
-        packing: lays rows end to end, where the table is packed.
+        packing: lays rows end to end; None: they run padded.
 
     Raises:
         OSError: the disk is full or not writable.
@@ -96,6 +97,7 @@ def fill_memo(
     kind = np.uint16 if precision == "bf16" else np.float32
     memo = np.lib.format.open_memmap(unfinished, "w+", kind, (len(table.tokens), prefix.width))
     _take_place(unfinished)
+    table = replace(table, packed=packing is not None)
     done, lengths = 0, table.lengths
     order = np.argsort(-lengths, kind="stable")
     with evaluating(model):

@@ -4,7 +4,6 @@ Attention alone has to tell rows apart. Where it can't be told where they begin,
 for it, so that a row is not padded to the longest of the whole batch.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from tritune.training.arrangement import RowsByHead
 from tritune.training.transfer import put_into, to_device
 
 PAIRS_PER_GROUP = 4000
@@ -135,7 +135,7 @@ class RowLayout:
         own = self.column[: len(first)]  # fillers are in no group
         return first.to(own.device, non_blocking=True) + own
 
-    def by_head(self, heads: int) -> "RowsByHead":
+    def by_head(self, heads: int) -> RowsByHead:
         """Return how the rows come apart for attention, each head by itself. On a processor."""
         if heads not in self._by_head:
             widths = [group.width for group in self.groups for _ in group.rows]
@@ -181,60 +181,6 @@ class RowLayout:
         joined = torch.cat([part.flatten(0, 1) for part in parts])
         packed: torch.Tensor = _Pack.apply(joined, self.grouped, self.tokens)
         return packed
-
-
-class RowsByHead:
-    """The rows of a layout for attention: groups of rows of one width, each head by itself.
-
-    An `Arrangement` of `tritune.training.attention`.
-    """
-
-    def __init__(
-        self,
-        lengths: np.ndarray,
-        widths: np.ndarray,
-        *,
-        groups: Sequence[tuple[int, int]],
-        heads: int,
-        tokens: int,
-    ) -> None:
-        """Find the places.
-
-        Args:
-            lengths: [rows] tokens of each, which lie end to end.
-            widths: [rows] places of each in its group.
-            groups: of each its rows times heads, and their places.
-            tokens: in all, with fillers.
-        """
-        self.groups = groups
-        self._heads, self._tokens, self._count = heads, tokens, int(lengths.sum())
-        begins, places = np.cumsum(lengths) - lengths, np.repeat(widths, heads)
-        first = (begins[:, None] * heads + np.arange(heads)).ravel()
-        starts = np.cumsum(places) - places
-        column = np.arange(places.sum()) - np.repeat(starts, places)
-        last = np.repeat(np.repeat(lengths, heads) - 1, places)
-        self._from = torch.from_numpy(np.repeat(first, places) + np.minimum(column, last) * heads)
-        """[places of all groups] of each the token, head by head; padding repeats a row's last one."""
-        self._padding = torch.from_numpy(np.flatnonzero(column > last))
-        to = np.repeat(starts.reshape(-1, heads), lengths, axis=0)
-        to += (np.arange(self._count) - np.repeat(begins, lengths))[:, None]
-        self._to = torch.from_numpy(to.ravel())
-        """[tokens times heads] the place of each."""
-
-    def apart(self, given: torch.Tensor) -> torch.Tensor:
-        """Return [places of all groups, width of a head] of [1, heads, tokens, width of a head]."""
-        return given[0].transpose(0, 1).reshape(-1, given.shape[-1]).index_select(0, self._from)
-
-    def apart_with_zeros(self, given: torch.Tensor) -> torch.Tensor:
-        """Return the same, with 0 on padding."""
-        return self.apart(given).index_fill_(0, self._padding, 0)
-
-    def together(self, flat: torch.Tensor) -> torch.Tensor:
-        """Return what `apart` was given; 0 on fillers."""
-        found = flat.new_empty(self._tokens, self._heads, flat.shape[-1])
-        torch.index_select(flat, 0, self._to, out=found[: self._count].flatten(0, 1))
-        found[self._count :] = 0
-        return found.transpose(0, 1)[None]
 
 
 def group_starts(lengths: list[int]) -> list[int]:

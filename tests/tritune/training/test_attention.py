@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
+from tritune.training.arrangement import Padded
 from tritune.training.attention import (
     LONGEST_ASKED,
     LONGEST_KEPT,
-    Padded,
     attention,
     bias_of,
     is_ours,

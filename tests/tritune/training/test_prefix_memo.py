@@ -9,9 +9,10 @@ import pytest
 
 from tritune.errors import InputError
 from tritune.objectives.named import objective_named
-from tritune.training import prefix_memo, reduced
+from tritune.training import prefix_memo
+from tritune.training import start_above as start_above_module
 from tritune.training.prefix_memo import make_room, memo_bytes
-from tritune.training.reduced import start_above
+from tritune.training.start_above import start_above
 
 SINGLE = objective_named("single_label")
 
@@ -46,7 +47,7 @@ def test_a_training_does_not_throw_out_the_memo_that_it_has_just_made(kit, tmp_p
 
 def test_a_disk_with_too_little_place_is_told_and_decides_no_bits(kit, tmp_path, monkeypatch):
     def disk(free):
-        monkeypatch.setattr(reduced.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+        monkeypatch.setattr(start_above_module.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
 
     disk(2**20)
     _, prefix, tables, _ = started_above(kit, tmp_path)
@@ -71,7 +72,7 @@ def test_a_disk_that_is_full_when_a_memo_is_begun_leaves_none_behind(kit, tmp_pa
 
 def test_memos_that_are_there_need_no_place(kit, tmp_path, monkeypatch):
     started_above(kit, tmp_path)
-    monkeypatch.setattr(reduced.shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    monkeypatch.setattr(start_above_module.shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
     assert started_above(kit, tmp_path)[1] is not None
 
 
@@ -89,7 +90,7 @@ def test_the_memos_unused_for_longest_make_room(tmp_path):
 
 def test_rows_end_to_end_give_what_padded_ones_give(kit, tmp_path, monkeypatch):
     _, _, tables, packed = started_above(kit, tmp_path)
-    monkeypatch.setattr(reduced, "packed_layers", lambda *_, **__: None)
+    monkeypatch.setattr(start_above_module, "packed_layers", lambda *_, **__: None)
     _, _, _, padded = started_above(kit, tmp_path)
     assert len(list(tmp_path.glob("*.npy"))) == 2 * len(tables)
     for one, other in zip(packed, padded, strict=True):
