@@ -35,8 +35,8 @@ WARM_UP = 5
 
 BATCH_SIZE, SEED = 32, 13
 PARTS: Mapping[str, tuple[str, ...]] = {
-    "matrix products of layers": ("aten::mm", "aten::addmm"),
-    "attention": ("aten::bmm", "aten::baddbmm", "aten::_softmax", "scaled_dot_product"),
+    "matrix products of layers": ("aten::mm", "aten::addmm", "_linear_pointwise"),
+    "attention": ("aten::bmm", "aten::baddbmm", "aten::_softmax", "scaled_dot_product", "_Attention"),
     "dropout": ("_Dropped", "aten::bitwise", "aten::sub_", "dropout"),
     "copies, casts, zeros": (
         "aten::copy_",

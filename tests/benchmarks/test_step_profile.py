@@ -7,7 +7,9 @@ from benchmarks.step_profile import PARTS, REST, page, part_of, shares_of
     ("operation", "part"),
     [
         ("aten::addmm", "matrix products of layers"),
+        ("mkldnn::_linear_pointwise", "matrix products of layers"),
         ("aten::baddbmm", "attention"),
+        ("_AttentionBackward", "attention"),
         ("aten::_softmax_backward_data", "attention"),
         ("_DroppedBackward", "dropout"),
         ("aten::copy_", "copies, casts, zeros"),
