@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tritune.errors import InputError
+from tritune.pipeline.lock_file import quicken_reading
 
 _MARKER = re.compile(r"^(<{7}|={7}|>{7})( |$)", re.MULTILINE)
 
@@ -25,6 +26,7 @@ def open_repository(root: Path) -> Iterator[Any]:
     from dvc.lock import LockError
     from dvc.repo import Repo
 
+    quicken_reading()
     logging.getLogger("dvc").setLevel(logging.ERROR)
     # DVC draws its bars unless this logger is silent; they would run through ours.
     logging.getLogger("dvc.progress").setLevel(logging.CRITICAL)

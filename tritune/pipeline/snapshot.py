@@ -15,6 +15,7 @@ from typing import Any
 from tritune.errors import InputError
 from tritune.pipeline.dag import read_stages
 from tritune.pipeline.git import common_folder, git, head_commit, identity
+from tritune.pipeline.lock_file import parsed_lock
 from tritune.pipeline.opening import open_repository
 from tritune.pipeline.outputs import PROVENANCE
 
@@ -239,10 +240,10 @@ def _check_provenance(root: Path, inputs: _Inputs) -> None:
 
 def locked_stages(content: bytes) -> dict[str, Any]:
     """Return the entries of a dvc.lock by stage; none for a file that DVC cannot read."""
-    from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml
+    from dvc.utils.serialize import YAMLFileCorruptedError
 
     try:
-        parsed = parse_yaml(content.decode("utf-8"), "dvc.lock")
+        parsed = parsed_lock(content.decode("utf-8"), "dvc.lock")
     except (YAMLFileCorruptedError, UnicodeDecodeError):
         return {}
     stages = parsed.get("stages") if isinstance(parsed, dict) else None

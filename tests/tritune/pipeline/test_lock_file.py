@@ -4,9 +4,11 @@ from collections import OrderedDict
 
 import pytest
 from dvc.exceptions import DvcException
-from dvc.utils.serialize import modify_yaml
+from dvc.utils import serialize, strictyaml
+from dvc.utils.serialize import YAMLFileCorruptedError, modify_yaml, parse_yaml
 
-from tritune.pipeline.lock_file import changed_lock
+from tritune.pipeline import lock_file
+from tritune.pipeline.lock_file import changed_lock, parsed_lock, quicken_reading
 
 ODD = {
     "numbers": [1e-5, 1e-4, 0.1, 1e16, -0.0, float("inf"), 12345678901234567890],
@@ -160,3 +162,70 @@ def test_a_damaged_file_is_refused_and_left(lock):
     with pytest.raises(DvcException), changed_lock(lock):
         pass
     assert "<<<<<<<" in lock.read_text()
+
+
+def text_of(**entries):
+    return serialize.dumps_yaml({"schema": "2.0", "stages": entries})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        text_of(a=entry(1), b=entry(2)),
+        text_of(**{"train@full-13": ODD, "on": entry(1), "a: b": entry(2), "12": entry(3)}),
+        text_of(a={"first": (twice := [1, 2]), "second": twice}, b=twice),
+        text_of(a=entry(1)) + "datasets:\n- name: x\n",
+        text_of(a=entry(1)) + "# mine\n",
+        text_of(a=entry(1)).replace("2.0", "1.0"),
+        "schema: '2.0'\nstages: {}\n",
+        "schema: '2.0'\nstages:\n  a: {cmd: x}\n  b:\n    cmd: y\n",
+        "schema: '2.0'\nstages:\n  a:\n    cmd: 'x\n\n  b:\n\n  c'\n",
+    ],
+)
+def test_it_is_read_as_by_dvc(text):
+    assert parsed_lock(text, "dvc.lock") == parse_yaml(text, "dvc.lock")
+    assert parsed_lock(text, "dvc.lock") == parse_yaml(text, "dvc.lock")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        text_of(a=entry(1)) + text_of(a=entry(2)).removeprefix(lock_file.HEAD),
+        text_of(a=entry(1)).replace("a:", "<<<<<<< HEAD\n  a:"),
+        text_of(a=entry(1)) + "  b: [\n",
+    ],
+    ids=["an entry twice", "a merge conflict", "cut short"],
+)
+def test_what_dvc_cannot_read_is_told_with_its_line(text):
+    with pytest.raises(YAMLFileCorruptedError) as by_dvc:
+        parse_yaml(text, "dvc.lock")
+    with pytest.raises(YAMLFileCorruptedError) as ours:
+        parsed_lock(text, "dvc.lock")
+    assert str(ours.value.__cause__) == str(by_dvc.value.__cause__)
+
+
+def test_an_entry_is_parsed_once_and_what_is_given_can_be_changed(monkeypatch):
+    lock_file._parsed_entry.cache_clear()
+    seen = []
+    monkeypatch.setattr(
+        serialize, "parse_yaml", lambda text, path: seen.append(text) or parse_yaml(text, path)
+    )
+    first = parsed_lock(text_of(a=entry(1), b=entry(2)), "dvc.lock")
+    first["stages"]["a"]["cmd"] = "changed"
+    second = parsed_lock(text_of(a=entry(1), b=entry(2), c=entry(3)), "dvc.lock")
+    assert second["stages"]["a"] == entry(1)
+    assert [text.count("cmd:") for text in seen] == [1, 1, 1]
+
+
+def test_dvc_reads_it_this_way_and_other_files_as_ever(tmp_path, monkeypatch):
+    monkeypatch.setattr(strictyaml, "parse_yaml", parse_yaml)
+    quicken_reading()
+    quicken_reading()
+    read = []
+    monkeypatch.setattr(lock_file, "parsed_lock", lambda *given: read.append(given[1]) or {})
+    for name in ("dvc.lock", "dvc.yaml"):
+        (tmp_path / name).write_text("a: 1\n")
+        assert strictyaml.load(str(tmp_path / name))[0] == ({} if name == "dvc.lock" else {"a": 1})
+    assert read == [str(tmp_path / "dvc.lock")]
+    assert strictyaml.load(str(tmp_path / "dvc.lock"), round_trip=True)[0] == {"a": 1}
