@@ -19,7 +19,6 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows import artifacts, summary
 from flows.crashed import mark_crashed
 from flows.execution import Execution, Runner, current
-from flows.own_server import keep_server
 from flows.register import register
 from flows.stage import stage
 from flows.workspace import dead_flows, remember_flow, run_folder
@@ -41,7 +40,6 @@ def _run_name() -> str:
 async def finetune() -> list[State] | State:
     """Bring every stage up to date, then register the model that was selected."""
     execution = current()
-    keeper = asyncio.create_task(keep_server())
     folder = run_folder(execution.root, str(runtime.flow_run.id))
     await close_dead_runs(execution.root)
     async with get_client() as client:
@@ -74,7 +72,6 @@ async def finetune() -> list[State] | State:
         shutil.rmtree(folder, ignore_errors=True)
     if "compare" in execution.outcomes:
         await _publish_results(execution)
-    keeper.cancel()
     if execution.cancelled:
         return Cancelled(message="cancelled; stages that were done are kept")
     return [future.state for future in futures.values()]

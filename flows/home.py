@@ -2,9 +2,14 @@
 
 import json
 import os
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
+
+ADDRESS = "PREFECT_API_URL"
+"""Environment variable with the address of the API of Prefect's server."""
 
 SERVER_RECORD = "server.json"
 """In Prefect's home: where the server that `tritune ui` started listens."""
@@ -20,9 +25,6 @@ def prepare_environment(root: Path, *, find_server: bool = True) -> None:
         "PREFECT_HOME": str(root / ".prefect"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
-        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
-        # Its first start makes the database; 20 seconds are not always enough for that.
-        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
         # The terminal shows the run in its own words; Prefect's log has every line.
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
         # Of events that a server did not take Prefect would print all the content.
@@ -30,8 +32,27 @@ def prepare_environment(root: Path, *, find_server: bool = True) -> None:
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
-    if find_server and "PREFECT_API_URL" not in os.environ and (url := running_server()):
-        os.environ["PREFECT_API_URL"] = url
+    if find_server and ADDRESS not in os.environ and (url := running_server()):
+        os.environ[ADDRESS] = url
+
+
+def names_a_server() -> bool:
+    """Tell whether a file of Prefect's settings names a server.
+
+    Prefect takes more than a second to say so; it is asked only where there is such a file.
+    """
+    profiles = os.environ.get("PREFECT_PROFILES_PATH") or Path(os.environ["PREFECT_HOME"]) / "profiles.toml"
+    own = Path("pyproject.toml")
+    found = own.is_file() and "[tool.prefect" in own.read_text(encoding="utf-8", errors="replace")
+    if not found and not any(Path(file).is_file() for file in (".env", "prefect.toml", profiles)):
+        return False
+    question = "from prefect.settings import PREFECT_API_URL as url; print(url.value() or '')"
+    asked = subprocess.run(
+        [sys.executable, "-c", question],
+        capture_output=True,
+        text=True,
+    )
+    return bool(asked.stdout.strip())
 
 
 def server_record() -> Path:

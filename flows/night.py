@@ -19,6 +19,7 @@ def retrain_now() -> int:
         InputError: Another retraining is going on, or this is no project that could be retrained.
     """
     from flows.home import prepare_environment
+    from flows.own_server import begin_server
     from flows.watcher import watch
     from flows.workspace import only_retraining
 
@@ -30,11 +31,13 @@ def retrain_now() -> int:
         pass  # told before Prefect loads; the flow itself holds the lock
     prepare_environment(root)
     watch(root, root / TREE)
+    until_ready = begin_server()
     from flows.decision import REFUSED
     from flows.retrain import retrain
 
     known = len(read_decisions(root))
     try:
+        until_ready()
         state = retrain(return_state=True)
     except Exception as error:
         # Without its server Prefect cannot report the end, but the night may have come to a decision.

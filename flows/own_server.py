@@ -1,28 +1,82 @@
-"""A run's own Prefect server is started again when it is killed, as long as the run lives.
+"""A run's own Prefect server, where nobody runs one: begun before Prefect is loaded, ended with the process.
 
-Prefect starts it when no server is running, and stops it when the run's process exits by itself; `watcher`
-ends it after kill -9 of the run. Without it, a run would wait minutes for answers that never come.
+Both take seconds, and a project's first start makes the database, which takes longer than all else that a run
+does before its first stage. Should the server be killed, it is started again, as long as the run lives;
+`watcher` ends it after kill -9 of the run. Without it, a run would wait minutes for answers that never come.
 """
 
-import asyncio
-import contextlib
+import atexit
+import os
 import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from flows.home import ADDRESS, answers, names_a_server
 
 SERVER = "prefect.server.api.server:create_app"
 RUNNING_OR_ASKED_TO_END = {None, 0, -signal.SIGINT, -signal.SIGTERM}
 """Exit codes. Ctrl-C in a terminal reaches the server as well as the run, which then ends too."""
 
+ENVIRONMENT = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+"""As Prefect gives it to a server that it starts for one process."""
+
+SECONDS_TO_START, SECONDS_TO_END = 120.0, 5.0
 SECONDS_BETWEEN_LOOKS = 1.0
+SECONDS_BETWEEN_QUESTIONS = 0.1
 
 
-async def keep_server() -> None:
-    """Start this process's own server again, at the same address, whenever it was killed. Does not return."""
-    from prefect.server.api.server import SubprocessASGIServer
+def begin_server() -> Callable[[], None]:
+    """Start a server unless one is named; return what waits until it answers.
 
-    server = SubprocessASGIServer()  # Prefect's only one; where another server is used, it has no process
-    while True:
-        await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
-        if server.server_process is not None and server.server_process.poll() not in RUNNING_OR_ASKED_TO_END:
-            server.running = False
-            with contextlib.suppress(Exception):  # a run goes on without a server too
-                await asyncio.to_thread(server.start)
+    Call it after `prepare_environment`, and before anything imports prefect. What is returned raises
+    RuntimeError where the server does not start.
+    """
+    if ADDRESS in os.environ or names_a_server():
+        return lambda: None
+    server = _OwnServer()
+    atexit.register(server.stop)  # before Prefect's own, so that it ends after them
+    os.environ[ADDRESS] = server.url
+    return server.wait
+
+
+class _OwnServer:
+    def __init__(self) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self._port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self._port}/api"
+        self._ending = threading.Event()
+        self._process = self._start()
+        threading.Thread(target=self._keep, daemon=True).start()
+
+    def wait(self) -> None:
+        deadline = time.monotonic() + SECONDS_TO_START
+        while not answers(self.url):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"its server did not start within {SECONDS_TO_START:.0f} seconds")
+            time.sleep(SECONDS_BETWEEN_QUESTIONS)
+
+    def stop(self) -> None:
+        self._ending.set()
+        self._process.terminate()
+        try:
+            self._process.wait(SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        at = ("--host", "127.0.0.1", "--port", str(self._port))
+        return subprocess.Popen(
+            [sys.executable, "-m", "uvicorn", "--factory", SERVER, *at, "--log-level", "error"],
+            env={**os.environ, **ENVIRONMENT},
+        )
+
+    def _keep(self) -> None:
+        while not self._ending.wait(SECONDS_BETWEEN_LOOKS):
+            if self._process.poll() not in RUNNING_OR_ASKED_TO_END:
+                self._process = self._start()

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -127,6 +127,7 @@ def _run_flow(root: Path, stages: list[Stage], forced: dict[str, str], project: 
     from flows.display import Display
     from flows.execution import begin
     from flows.home import prepare_environment
+    from flows.own_server import begin_server
     from flows.watcher import watch
     from tritune.pipeline.forked import fork_server, trainings_of
 
@@ -135,6 +136,7 @@ def _run_flow(root: Path, stages: list[Stage], forced: dict[str, str], project: 
     console.print(f"{stale} of {len(stages)} stages may have work to do; starting", highlight=False)
     prepare_environment(root)
     watch(root)
+    until_ready = begin_server()
     with (
         # Before Prefect is loaded, which takes as long and one core.
         fork_server(root, trainings=0 if pool else trainings_of(stages)) as server,
@@ -145,7 +147,7 @@ def _run_flow(root: Path, stages: list[Stage], forced: dict[str, str], project: 
         )
         try:
             # A stage that waits for a worker of a pool costs a thread and no more.
-            state = _call_flow(len(stages) if pool else workers(project))
+            state = _call_flow(len(stages) if pool else workers(project), until_ready)
         except KeyboardInterrupt:
             display.say(f"stopped; {GO_ON}")
             return 1
@@ -168,9 +170,10 @@ def shown_metric(project: Project) -> str:
     return main_metric(project.task, objective=objective) if monitor == "auto" else monitor
 
 
-def _call_flow(workers: int) -> "State":
+def _call_flow(workers: int, until_ready: Callable[[], None]) -> "State":
     from flows.finetune import finetune, side_by_side
 
+    until_ready()
     return asyncio.run(finetune.with_options(task_runner=side_by_side(workers))(return_state=True))
 
 

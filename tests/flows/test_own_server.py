@@ -7,7 +7,62 @@ import psutil
 import pytest
 from toy_project import STAGES, make_toy, states, toy_environment, wait_until
 
-from flows.own_server import SERVER
+from flows import home, own_server
+from flows.own_server import SERVER, begin_server
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / ".prefect"))
+    for name in ("PREFECT_API_URL", "PREFECT_PROFILE", "PREFECT_PROFILES_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+NAMED = "http://10.0.0.5:4200/api"
+PROFILE = f'active = "team"\n[profiles.team]\nPREFECT_API_URL = "{NAMED}"\n'
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "named"),
+    [
+        ("prefect.toml", f'[api]\nurl = "{NAMED}"\n', True),
+        ("prefect.toml", "[logging]\nlevel = 'INFO'\n", False),
+        ("pyproject.toml", f'[tool.prefect.api]\nurl = "{NAMED}"\n', True),
+        (".env", f"PREFECT_API_URL={NAMED}\n", True),
+        (".env", "SECRET=1\n", False),
+        (".prefect/profiles.toml", PROFILE, True),
+    ],
+)
+def test_a_server_that_a_file_names_is_used(folder, file, content, named):
+    (folder / ".prefect").mkdir()
+    (folder / file).write_text(content)
+    assert home.names_a_server() is named
+
+
+def test_prefect_is_not_asked_where_there_is_no_such_file(folder, monkeypatch):
+    (folder / "pyproject.toml").write_text("[project]\nname = 'x'\n")
+    monkeypatch.setattr(home.subprocess, "run", lambda *_, **__: pytest.fail("Prefect was asked"))
+    assert home.names_a_server() is False
+
+
+def test_none_is_begun_where_one_is_named(monkeypatch):
+    monkeypatch.setattr(own_server, "_OwnServer", lambda: pytest.fail("a server was begun"))
+    monkeypatch.setenv("PREFECT_API_URL", NAMED)
+    begin_server()()
+
+
+def test_one_that_does_not_start_is_told_in_time(monkeypatch):
+    monkeypatch.setattr(own_server, "SERVER", "no.such.module:app")
+    monkeypatch.setattr(own_server, "SECONDS_TO_START", 0.5)
+    server = own_server._OwnServer()
+    try:
+        with pytest.raises(RuntimeError, match="did not start within"):
+            server.wait()
+    finally:
+        server.stop()
+    assert server._process.returncode is not None
 
 
 @pytest.mark.slow
