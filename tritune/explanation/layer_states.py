@@ -8,9 +8,10 @@ import torch
 
 from tritune.compute import mixed_precision
 from tritune.tokens import IGNORED, TokenTable
-from tritune.training.batches import collate
+from tritune.training.batches import by_tokens, collate
 
-ROWS_AT_ONCE = 16
+PLACES_AT_ONCE = 2048
+"""Tokens and padding of a batch, if no row has more alone: all layers' states of them are held."""
 
 Pick = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """From hidden states [rows, longest, width] and which places count [rows, longest] to [n, width]."""
@@ -43,7 +44,7 @@ def layer_states(
 
     Args:
         model: On any device, in evaluation mode.
-        rows: Of the table, 1 or more.
+        rows: Of the table, 1 or more, the longest first.
         labelled_only: Whether only places with a label count; else all but padding.
         precision: Of the model's matrix products.
     """
@@ -51,10 +52,11 @@ def layer_states(
     # A decoder's logits are of the whole vocabulary, and nobody looks at them here.
     writes = model.get_output_embeddings() is not None and not model.config.is_encoder_decoder
     body = model.base_model if writes else model
-    with torch.inference_mode(), mixed_precision(model.device, precision):
-        for start in range(0, len(rows), ROWS_AT_ONCE):
-            batch = collate(table, rows[start : start + ROWS_AT_ONCE], pad_token_id=pad_token_id)
-            batch = batch.to(model.device)
+    batches = by_tokens(rows, table.lengths[rows], most=PLACES_AT_ONCE, padded=True)
+    # In inference mode each batch would cast every weight anew.
+    with torch.no_grad(), mixed_precision(model.device, precision):
+        for some in batches:
+            batch = collate(table, some, pad_token_id=pad_token_id).to(model.device)
             inputs = batch.inputs()
             read = written = batch.attention_mask.bool()
             if labelled_only:
