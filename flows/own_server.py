@@ -3,6 +3,7 @@
 Both take seconds, and a project's first start makes the database, which takes longer than all else that a run
 does before its first stage. Should the server be killed, it is started again, as long as the run lives;
 `watcher` ends it after kill -9 of the run. Without it, a run would wait minutes for answers that never come.
+The socket is the run's: who asks while there is no server waits for the next one, where Prefect would give up.
 """
 
 import atexit
@@ -26,7 +27,6 @@ ENVIRONMENT = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PRE
 
 SECONDS_TO_START, SECONDS_TO_END = 120.0, 5.0
 SECONDS_BETWEEN_LOOKS = 1.0
-SECONDS_BETWEEN_QUESTIONS = 0.1
 
 
 def begin_server() -> Callable[[], None]:
@@ -45,20 +45,19 @@ def begin_server() -> Callable[[], None]:
 
 class _OwnServer:
     def __init__(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port = probe.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self._port}/api"
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/api"
         self._ending = threading.Event()
         self._process = self._start()
-        threading.Thread(target=self._keep, daemon=True).start()
 
     def wait(self) -> None:
         deadline = time.monotonic() + SECONDS_TO_START
         while not answers(self.url):
+            if self._process.poll() is not None:
+                raise RuntimeError(f"its server ended while it started, exit code {self._process.returncode}")
             if time.monotonic() > deadline:
                 raise RuntimeError(f"its server did not start within {SECONDS_TO_START:.0f} seconds")
-            time.sleep(SECONDS_BETWEEN_QUESTIONS)
+        threading.Thread(target=self._keep, daemon=True).start()
 
     def stop(self) -> None:
         self._ending.set()
@@ -70,10 +69,11 @@ class _OwnServer:
             self._process.wait()
 
     def _start(self) -> "subprocess.Popen[bytes]":
-        at = ("--host", "127.0.0.1", "--port", str(self._port))
+        at = self._socket.fileno()
         return subprocess.Popen(
-            [sys.executable, "-m", "uvicorn", "--factory", SERVER, *at, "--log-level", "error"],
+            [sys.executable, "-m", "uvicorn", "--factory", SERVER, "--fd", str(at), "--log-level", "error"],
             env={**os.environ, **ENVIRONMENT},
+            pass_fds=[at],
         )
 
     def _keep(self) -> None:

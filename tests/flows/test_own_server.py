@@ -28,9 +28,7 @@ PROFILE = f'active = "team"\n[profiles.team]\nPREFECT_API_URL = "{NAMED}"\n'
     ("file", "content", "named"),
     [
         ("prefect.toml", f'[api]\nurl = "{NAMED}"\n', True),
-        ("prefect.toml", "[logging]\nlevel = 'INFO'\n", False),
         ("pyproject.toml", f'[tool.prefect.api]\nurl = "{NAMED}"\n', True),
-        (".env", f"PREFECT_API_URL={NAMED}\n", True),
         (".env", "SECRET=1\n", False),
         (".prefect/profiles.toml", PROFILE, True),
     ],
@@ -53,15 +51,20 @@ def test_none_is_begun_where_one_is_named(monkeypatch):
     begin_server()()
 
 
-def test_one_that_does_not_start_is_told_in_time(monkeypatch):
+def test_one_that_ends_at_once_is_told_at_once(monkeypatch):
     monkeypatch.setattr(own_server, "SERVER", "no.such.module:app")
-    monkeypatch.setattr(own_server, "SECONDS_TO_START", 0.5)
     server = own_server._OwnServer()
-    try:
-        with pytest.raises(RuntimeError, match="did not start within"):
-            server.wait()
-    finally:
-        server.stop()
+    with pytest.raises(RuntimeError, match="ended while it started, exit code 1"):
+        server.wait()
+    server.stop()
+
+
+def test_one_that_takes_too_long_is_given_up_and_ended(monkeypatch):
+    monkeypatch.setattr(own_server, "SECONDS_TO_START", 0.1)
+    server = own_server._OwnServer()
+    with pytest.raises(RuntimeError, match="did not start within"):
+        server.wait()
+    server.stop()
     assert server._process.returncode is not None
 
 
