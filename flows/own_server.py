@@ -3,7 +3,7 @@
 Both take seconds, and a project's first start makes the database, which takes longer than all else that a run
 does before its first stage. Should the server be killed, it is started again, as long as the run lives;
 `watcher` ends it after kill -9 of the run. Without it, a run would wait minutes for answers that never come.
-The socket is the run's: who asks while there is no server waits for the next one, where Prefect would give up.
+The socket is the run's: who asks while there is no server waits for the next one; Prefect would give up.
 """
 
 import atexit
