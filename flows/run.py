@@ -103,7 +103,7 @@ def check_before_work(root: Path, stages: Sequence[Stage]) -> None:
 
     if (root / VERSIONS_FILE).is_file():
         check_versions(read_yaml(root / VERSIONS_FILE))
-    # Prefect's own server would not start on a full disk, and take two minutes to say so.
+    # On a full disk Prefect's server would not start, and its error does not say why.
     check_room(root)
     check_writable((path for stage in stages if stage.stale for path in stage.outputs), root=root)
 

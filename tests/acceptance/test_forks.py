@@ -24,7 +24,13 @@ def test_both_give_the_same_bits_with_threads_of_the_stages_own(first_run, monke
     for name, value in clone.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(clone.folder)
-    clone.set_params(lambda params: params["compute"].update(threads=2, prefix_memo_gib=0))
+
+    # One epoch: with two threads, beside other tests on two cores, each takes long.
+    def change(params):
+        params["compute"].update(threads=2, prefix_memo_gib=0)
+        params["train"].update(epochs=1)
+
+    clone.set_params(change)
     stages: dict[str, Stage] = {stage.name: stage for stage in read_stages(clone.folder)}
     locks = []
     with contextlib.closing(ForkServer(clone.folder)) as server:

@@ -12,7 +12,7 @@ import pytest
 from prefect.states import Failed
 from toy_project import STAGES, Toy, make_toy, states, toy_environment, wait_until
 
-from flows import run, watcher
+from flows import own_server, run, watcher
 from tritune.pipeline import remote_results
 from tritune.pipeline.dag import Stage
 
@@ -64,7 +64,8 @@ def test_a_push_that_fails_at_the_end_says_which_stage_and_how_to_go_on(monkeypa
 
 
 def test_a_flow_that_fails_before_its_first_stage_says_why(in_process, tmp_path, monkeypatch):
-    monkeypatch.setattr(run, "_call_flow", lambda _workers: Failed(message="the pool could not be made"))
+    monkeypatch.setattr(own_server, "begin_server", lambda: lambda: None)
+    monkeypatch.setattr(run, "_call_flow", lambda *_: Failed(message="the pool could not be made"))
     monkeypatch.setattr(watcher, "watch", lambda *_: None)
     done = in_process(make_toy(tmp_path / "toy", toy_environment(tmp_path)), "run")
     assert done.returncode == 1

@@ -15,13 +15,15 @@ from pathlib import Path
 
 import psutil
 import pytest
-from toy_project import Toy
+from toy_project import Toy, toy_environment
 
 from tritune.pipeline.dag import Stage, read_stages
 from tritune.pipeline.forked import UNKNOWN_END, ForkServer, fork_server, trainings_of
 from tritune.pipeline.reproduce import StageFailed, StageRunner
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks after imports are safe on Linux alone")
+
+ROOT = Path(__file__).parents[3]
 
 WHO_AM_I = """\
 import json, os, sys, threading
@@ -36,14 +38,40 @@ sys.exit(3)
 
 
 @pytest.fixture
-def server(toy: Toy, monkeypatch):
+def entered(toy: Toy, monkeypatch):
+    """The test's project, whose environment this process has."""
     for name, value in toy.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("NOT_PASSED", "1")
-    server = ForkServer(toy.folder)
+    return toy
+
+
+@pytest.fixture
+def own_server(entered: Toy):
+    """A server of the test's own, which may kill it."""
+    with contextlib.closing(ForkServer(entered.folder)) as server:
+        assert server.is_ready(wait_seconds=120)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory):
+    """A server of all tests, for it takes seconds to load."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in toy_environment(tmp_path_factory.mktemp("home")).items():
+            patch.setenv(name, value)
+        patch.setenv("NOT_PASSED", "1")
+        server = ForkServer(ROOT)
     with contextlib.closing(server):
         assert server.is_ready(wait_seconds=120)
         yield server
+
+
+@pytest.fixture
+def server(entered: Toy, loaded, monkeypatch):
+    """The server of all tests, which starts processes in the test's project."""
+    monkeypatch.setattr(loaded, "_root", entered.folder)
+    return loaded
 
 
 def stage(toy: Toy, name: str) -> Stage:
@@ -116,27 +144,27 @@ def test_two_threads_may_ask_for_the_same_end(toy, server):
             assert [one.result() for one in waiting] == [0, 0]
 
 
-def test_what_a_killed_server_had_started_is_ended_and_nothing_more_is_started(toy, server):
+def test_what_a_killed_server_had_started_is_ended_and_nothing_more_is_started(toy, own_server):
     (toy.folder / "sleeper.py").write_text("import time\ntime.sleep(600)\n")
-    forked = server.start(["-m", "sleeper"], toy.environment)
-    of_server(server).kill()
+    forked = own_server.start(["-m", "sleeper"], toy.environment)
+    of_server(own_server).kill()
     assert forked.wait() == UNKNOWN_END
     assert not psutil.pid_exists(forked.pid) or psutil.Process(forked.pid).status() == psutil.STATUS_ZOMBIE
-    assert server.start(["-m", "sleeper"], toy.environment) is None
+    assert own_server.start(["-m", "sleeper"], toy.environment) is None
 
 
-def test_a_stage_goes_on_though_the_server_was_killed_and_is_found_done(toy, server):
+def test_a_stage_goes_on_though_the_server_was_killed_and_is_found_done(toy, own_server):
     (toy.folder / "tasks/prepare.py").write_text(
         "import time\nfrom toy_stages import prepare\n"
         "def run(ctx):\n    print('begun', flush=True)\n    time.sleep(1)\n    prepare(ctx)\n"
     )
-    runner = StageRunner(toy.folder, receipts=toy.folder / ".dvc/tmp/receipts", server=server)
+    runner = StageRunner(toy.folder, receipts=toy.folder / ".dvc/tmp/receipts", server=own_server)
     said: list[str] = []
 
     def kill(line: str) -> None:
         said.append(line)
         if line == "begun":
-            of_server(server).kill()
+            of_server(own_server).kill()
 
     assert runner.bring_up_to_date(stage(toy, "prepare"), emit=kill).state == "Cached"
     assert said.count("begun") == 1
@@ -144,15 +172,15 @@ def test_a_stage_goes_on_though_the_server_was_killed_and_is_found_done(toy, ser
     assert not stage(toy, "prepare").stale
 
 
-def test_a_server_that_can_open_no_more_files_leaves_the_start_to_others(toy, server):
+def test_a_server_that_can_open_no_more_files_leaves_the_start_to_others(toy, own_server):
     (toy.folder / "sleeper.py").write_text("import time\ntime.sleep(600)\n")
-    process = of_server(server)
-    running = server.start(["-m", "sleeper"], toy.environment)
+    process = of_server(own_server)
+    running = own_server.start(["-m", "sleeper"], toy.environment)
     usual = process.rlimit(psutil.RLIMIT_NOFILE)
     process.rlimit(psutil.RLIMIT_NOFILE, (process.num_fds(), usual[1]))
-    assert server.start(["-m", "sleeper"], toy.environment) is None
+    assert own_server.start(["-m", "sleeper"], toy.environment) is None
     process.rlimit(psutil.RLIMIT_NOFILE, usual)
-    again = server.start(["-m", "sleeper"], toy.environment)
+    again = own_server.start(["-m", "sleeper"], toy.environment)
     for one in (running, again):
         os.killpg(one.pid, signal.SIGKILL)
         assert one.wait() == -signal.SIGKILL
