@@ -4,12 +4,16 @@ import json
 import os
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
-ADDRESS = "PREFECT_API_URL"
-"""Environment variable with the address of the API of Prefect's server."""
+HOST = "127.0.0.1"
+"""Where this project's own servers listen."""
+
+SECONDS_TO_START = 120.0
+"""As long may a server take: its first start in a project makes the database."""
 
 SERVER_RECORD = "server.json"
 """In Prefect's home: where the server that `tritune ui` started listens."""
@@ -32,8 +36,8 @@ def prepare_environment(root: Path, *, find_server: bool = True) -> None:
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
-    if find_server and ADDRESS not in os.environ and (url := running_server()):
-        os.environ[ADDRESS] = url
+    if find_server and "PREFECT_API_URL" not in os.environ and (url := running_server()):
+        os.environ["PREFECT_API_URL"] = url
 
 
 def names_a_server() -> bool:
@@ -47,11 +51,7 @@ def names_a_server() -> bool:
     if not found and not any(Path(file).is_file() for file in (".env", "prefect.toml", profiles)):
         return False
     question = "from prefect.settings import PREFECT_API_URL as url; print(url.value() or '')"
-    asked = subprocess.run(
-        [sys.executable, "-c", question],
-        capture_output=True,
-        text=True,
-    )
+    asked = subprocess.run([sys.executable, "-c", question], capture_output=True, text=True)
     return bool(asked.stdout.strip())
 
 
@@ -76,3 +76,18 @@ def answers(url: str) -> bool:
             return bool(response.status == 200)
     except (urllib.error.URLError, OSError, ValueError):
         return False
+
+
+def loopback_url(port: int) -> str:
+    """Return the address of the API of a server that listens there."""
+    return f"http://{HOST}:{port}/api"
+
+
+def wait_until_it_answers(server: "subprocess.Popen[bytes]", url: str) -> bool:
+    """Tell whether a server that was started answers; it does not when it ended, or took too long."""
+    deadline = time.monotonic() + SECONDS_TO_START
+    while time.monotonic() < deadline and server.poll() is None:
+        if answers(url):
+            return True
+        time.sleep(0.2)
+    return False

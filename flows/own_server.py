@@ -13,10 +13,9 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 
-from flows.home import ADDRESS, answers, names_a_server
+from flows.home import HOST, SECONDS_TO_START, loopback_url, names_a_server, wait_until_it_answers
 
 SERVER = "prefect.server.api.server:create_app"
 RUNNING_OR_ASKED_TO_END = {None, 0, -signal.SIGINT, -signal.SIGTERM}
@@ -25,7 +24,7 @@ RUNNING_OR_ASKED_TO_END = {None, 0, -signal.SIGINT, -signal.SIGTERM}
 ENVIRONMENT = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
 """As Prefect gives it to a server that it starts for one process."""
 
-SECONDS_TO_START, SECONDS_TO_END = 120.0, 5.0
+SECONDS_TO_END = 5.0
 SECONDS_BETWEEN_LOOKS = 1.0
 
 
@@ -35,28 +34,26 @@ def begin_server() -> Callable[[], None]:
     Call it after `prepare_environment`, and before anything imports prefect. What is returned raises
     RuntimeError where the server does not start.
     """
-    if ADDRESS in os.environ or names_a_server():
+    if "PREFECT_API_URL" in os.environ or names_a_server():
         return lambda: None
     server = _OwnServer()
     atexit.register(server.stop)  # before Prefect's own, so that it ends after them
-    os.environ[ADDRESS] = server.url
+    os.environ["PREFECT_API_URL"] = server.url
     return server.wait
 
 
 class _OwnServer:
     def __init__(self) -> None:
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/api"
+        self._socket = socket.create_server((HOST, 0))
+        self.url = loopback_url(self._socket.getsockname()[1])
         self._ending = threading.Event()
         self._process = self._start()
 
     def wait(self) -> None:
-        deadline = time.monotonic() + SECONDS_TO_START
-        while not answers(self.url):
-            if self._process.poll() is not None:
-                raise RuntimeError(f"its server ended while it started, exit code {self._process.returncode}")
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"its server did not start within {SECONDS_TO_START:.0f} seconds")
+        if not wait_until_it_answers(self._process, self.url):
+            if (code := self._process.poll()) is not None:
+                raise RuntimeError(f"its server ended while it started, exit code {code}")
+            raise RuntimeError(f"its server did not start within {SECONDS_TO_START:.0f} seconds")
         threading.Thread(target=self._keep, daemon=True).start()
 
     def stop(self) -> None:

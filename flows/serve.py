@@ -6,8 +6,8 @@ import zoneinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.home import answers, prepare_environment
-from flows.ui import free_port, loopback_server, loopback_url
+from flows.home import answers, loopback_url, prepare_environment
+from flows.ui import free_port, loopback_server
 from tritune.errors import InputError
 from tritune.pipeline.opening import check_dvc_folder
 from tritune.pipeline.registry import artifact_name

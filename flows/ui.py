@@ -7,16 +7,19 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from flows.home import answers, prepare_environment, running_server, server_record
-
-HOST = "127.0.0.1"
-SECONDS_TO_START = 120.0
+from flows.home import (
+    HOST,
+    loopback_url,
+    prepare_environment,
+    running_server,
+    server_record,
+    wait_until_it_answers,
+)
 
 
 def ui(*, port: int) -> int:
@@ -72,7 +75,7 @@ def loopback_server(port: int) -> Iterator[Server | None]:
             start_new_session=True,
         )
         try:
-            if _wait_for(process, url):
+            if wait_until_it_answers(process, url):
                 record.write_text(json.dumps({"url": url, "pid": process.pid}), encoding="utf-8")
                 yield Server(url, process)
             else:
@@ -84,11 +87,6 @@ def loopback_server(port: int) -> Iterator[Server | None]:
             _end(process)
 
 
-def loopback_url(port: int) -> str:
-    """Return the address of the API of a server that listens there."""
-    return f"http://{HOST}:{port}/api"
-
-
 def free_port(wanted: int) -> int:
     """Return `wanted` if nothing listens there, else a free port."""
     for port in (wanted, 0):
@@ -98,15 +96,6 @@ def free_port(wanted: int) -> int:
                 probe.bind((HOST, port))
                 return int(probe.getsockname()[1])
     raise OSError("no free port on the loopback interface")
-
-
-def _wait_for(server: "subprocess.Popen[bytes]", url: str) -> bool:
-    deadline = time.monotonic() + SECONDS_TO_START
-    while time.monotonic() < deadline and server.poll() is None:
-        if answers(url):
-            return True
-        time.sleep(0.2)
-    return False
 
 
 def _end(server: "subprocess.Popen[bytes]") -> None:

@@ -60,7 +60,7 @@ def test_one_that_ends_at_once_is_told_at_once(monkeypatch):
 
 
 def test_one_that_takes_too_long_is_given_up_and_ended(monkeypatch):
-    monkeypatch.setattr(own_server, "SECONDS_TO_START", 0.1)
+    monkeypatch.setattr(home, "SECONDS_TO_START", 0.1)
     server = own_server._OwnServer()
     with pytest.raises(RuntimeError, match="did not start within"):
         server.wait()

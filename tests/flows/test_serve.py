@@ -65,7 +65,8 @@ def test_prefect_knows_of_the_one_server_that_is_started(project: Project):
     code = """if True:
         import contextlib
         from flows import serve
-        from flows.ui import Server, loopback_url
+        from flows.home import loopback_url
+        from flows.ui import Server
 
         @contextlib.contextmanager
         def started(port):
