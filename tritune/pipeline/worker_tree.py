@@ -13,6 +13,7 @@ from tritune.errors import InputError
 from tritune.pipeline.git import git, head_commit, remove_tree
 from tritune.pipeline.guard import WORK
 from tritune.pipeline.identity import Identity, identity_of
+from tritune.pipeline.lock_file import parsed_lock
 from tritune.pipeline.work_tree import link_folder, share_cache
 
 FOLDER = WORK / "worker"
@@ -36,12 +37,12 @@ def files_to_send(root: Path) -> dict[str, str]:
 
 def entries_to_send(root: Path, names: tuple[str, ...]) -> dict[str, Any]:
     """Return the entries of dvc.lock of some stages: what they gave, so that it can be had by its hash."""
-    from dvc.utils.serialize import load_yaml
-
     from tritune.pipeline.opening import open_repository
 
+    lock = root / "dvc.lock"
     with open_repository(root) as repo, repo.lock:
-        return {name: load_yaml(str(root / "dvc.lock"))["stages"][name] for name in names}
+        stages = parsed_lock(lock.read_text(encoding="utf-8"), lock)["stages"]
+    return {name: stages[name] for name in names}
 
 
 def open_worker_tree(root: Path, *, files: Mapping[str, str], entries: Mapping[str, Any]) -> Path:
