@@ -50,7 +50,7 @@ LIBRARIES = (
     "transformers.models.auto.tokenization_auto",
     "transformers.models.encoder_decoder.modeling_encoder_decoder",
 )
-"""What most stages import, and what takes longest; half a second of each without the small ones."""
+"""What most stages import, and what takes longest, with the many small ones that together take as long."""
 
 READY, PID, END = b"ready", b"pid", b"end"
 LARGEST_REQUEST = 1 << 20
