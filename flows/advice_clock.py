@@ -12,7 +12,8 @@ from tritune.advise.timetable import Clock, cell_seconds, running_order, seeds_w
 from tritune.errors import InputError
 from tritune.pipeline.cells import Cell
 from tritune.pipeline.machine import read_measurement
-from tritune.pipeline.reproduce import Outcome, StageRunner
+from tritune.pipeline.outcome import Outcome
+from tritune.pipeline.reproduce import StageRunner
 from tritune.settings.project import Project
 
 

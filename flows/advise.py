@@ -34,7 +34,8 @@ from tritune.pipeline.dag import Stage, order_lock, read_stages
 from tritune.pipeline.forked import fork_server
 from tritune.pipeline.guard import WORK
 from tritune.pipeline.locks import training_slots
-from tritune.pipeline.reproduce import Outcome, StageFailed, StageRunner, rerun_command
+from tritune.pipeline.outcome import Outcome, StageFailed, rerun_command
+from tritune.pipeline.reproduce import StageRunner
 from tritune.settings.project import Project, read_project
 from tritune.tokens import TokensInfo, read_tokens_info
 

@@ -14,7 +14,7 @@ from flows.sources import check_sources, stale_sources
 from flows.subflow import CancelledRun, bring_all_up_to_date
 from flows.workspace import only_run
 from tritune.errors import InputError
-from tritune.pipeline.reproduce import StageFailed
+from tritune.pipeline.outcome import StageFailed
 from tritune.settings.project import read_project
 
 

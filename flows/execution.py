@@ -11,7 +11,7 @@ from flows.display import Display
 from flows.sources import stale_sources
 from tritune.pipeline.dag import Stage
 from tritune.pipeline.forked import ForkServer
-from tritune.pipeline.reproduce import Outcome, StageFailed
+from tritune.pipeline.outcome import Outcome, StageFailed
 from tritune.settings.project import Project
 
 

@@ -29,8 +29,9 @@ from tritune.errors import InputError
 from tritune.pipeline.dag import Stage
 from tritune.pipeline.identity import identity_of
 from tritune.pipeline.machine import MEASUREMENTS
+from tritune.pipeline.outcome import Outcome, StageFailed
 from tritune.pipeline.remote_results import told
-from tritune.pipeline.reproduce import Outcome, StageFailed, StageRunner
+from tritune.pipeline.reproduce import StageRunner
 from tritune.pipeline.worker_tree import entries_to_send, files_to_send
 
 SECONDS_BETWEEN_LOOKS = 2.0

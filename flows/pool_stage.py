@@ -20,7 +20,8 @@ from tritune.errors import InputError
 from tritune.pipeline.dag import Stage
 from tritune.pipeline.locks import held
 from tritune.pipeline.machine import MEASUREMENTS
-from tritune.pipeline.reproduce import StageFailed, StageRunner
+from tritune.pipeline.outcome import StageFailed
+from tritune.pipeline.reproduce import StageRunner
 from tritune.pipeline.worker_tree import FOLDER, LOCK, check_same_inputs, open_worker_tree
 
 PROJECT = "TRITUNE_PROJECT"

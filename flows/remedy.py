@@ -14,7 +14,7 @@ from flows.plan import named_methods
 from flows.summary import read_comparison, say
 from tritune.errors import InputError
 from tritune.metrics.catalogue import advantage, metric_title
-from tritune.pipeline.reproduce import StageFailed
+from tritune.pipeline.outcome import StageFailed
 from tritune.plan.scaled import scaled
 from tritune.plan.tuning_plan import TuningPlan
 from tritune.remedies import Milder, Remedy, remedies

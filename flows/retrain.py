@@ -30,8 +30,9 @@ from tritune.pipeline import registry
 from tritune.pipeline.changes import WORDS, changes_since
 from tritune.pipeline.dag import read_stages
 from tritune.pipeline.decisions import Decision, read_decisions
+from tritune.pipeline.outcome import StageFailed
 from tritune.pipeline.registered_version import CHAMPION, RegisteredVersion
-from tritune.pipeline.reproduce import StageFailed, StageRunner
+from tritune.pipeline.reproduce import StageRunner
 from tritune.pipeline.version_outputs import content_at, output_of
 from tritune.pipeline.work_tree import TREE, close_work_tree, open_work_tree
 from tritune.settings.project import read_project

@@ -15,7 +15,7 @@ from prefect.states import Completed, Failed
 from flows.execution import current
 from flows.up_to_date import bring_up_to_date
 from tritune.pipeline.dag import Stage
-from tritune.pipeline.reproduce import Outcome, StageFailed
+from tritune.pipeline.outcome import Outcome, StageFailed
 from tritune.training.progress import StepProgress, parse_progress
 
 SECONDS_BETWEEN_LOGGED_STEPS = 10.0

@@ -7,7 +7,7 @@ from functools import partial
 from flows.display import Display
 from flows.execution import Runner
 from tritune.pipeline.dag import Stage
-from tritune.pipeline.reproduce import Outcome, StageFailed
+from tritune.pipeline.outcome import Outcome, StageFailed
 
 
 def bring_up_to_date(

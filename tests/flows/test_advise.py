@@ -13,7 +13,7 @@ from flows.advice_clock import Curves, note, too_late
 from flows.advise import next_move, stopped_at
 from tritune.errors import InputError
 from tritune.pipeline.cells import Cell
-from tritune.pipeline.reproduce import Outcome, StageFailed
+from tritune.pipeline.outcome import Outcome, StageFailed
 
 SIZES = ("300", "1000", "all")
 TRUE_SECONDS = {"300": 20.0, "1000": 60.0, "all": 100.0}

@@ -17,7 +17,7 @@ from flows.pool import PoolRunner
 from flows.pool_stage import REFUSED
 from tritune.errors import InputError
 from tritune.pipeline.dag import Stage
-from tritune.pipeline.reproduce import Outcome, StageFailed
+from tritune.pipeline.outcome import Outcome, StageFailed
 
 NOON = datetime.datetime(2030, 1, 1, 12, tzinfo=datetime.UTC)
 TRAIN = Stage("train@full-13", ("prepare",), meta={"resource": "training"})

@@ -23,8 +23,8 @@ from flows.workspace import only_retraining
 from tritune.drift.report import Check, DriftReport
 from tritune.errors import InputError
 from tritune.pipeline.decisions import Decision, read_decisions
+from tritune.pipeline.outcome import StageFailed
 from tritune.pipeline.registry import promote, register, rollback, versions
-from tritune.pipeline.reproduce import StageFailed
 
 NEW_ROWS = DriftReport(40, 0, [], [Check("labels", 0.1, "total variation", 0.4, False)])
 FEWER_ROWS = DriftReport(0, 30, [], [Check("labels", 0.02, "total variation", 0.9, False)])

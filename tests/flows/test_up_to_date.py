@@ -7,7 +7,7 @@ import pytest
 
 from flows.up_to_date import bring_up_to_date
 from tritune.pipeline.dag import Stage
-from tritune.pipeline.reproduce import Outcome
+from tritune.pipeline.outcome import Outcome
 
 FETCH = Stage("fetch", needs=(), reasons=("never ran with these settings",))
 

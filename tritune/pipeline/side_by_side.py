@@ -10,7 +10,8 @@ from tritune.pipeline.dag import Stage
 from tritune.pipeline.forked import fork_server, trainings_of
 from tritune.pipeline.guard import WORK
 from tritune.pipeline.locks import usable_cores
-from tritune.pipeline.reproduce import StageFailed, StageRunner
+from tritune.pipeline.outcome import StageFailed
+from tritune.pipeline.reproduce import StageRunner
 
 
 class Screen(Protocol):

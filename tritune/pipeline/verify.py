@@ -16,6 +16,7 @@ from tritune.pipeline.guard import WORK
 from tritune.pipeline.machine import made_on
 from tritune.pipeline.model_files import fetch
 from tritune.pipeline.opening import open_repository
+from tritune.pipeline.outcome import StageFailed
 from tritune.pipeline.outputs import PROVENANCE
 from tritune.pipeline.rebuild import rebuild, work_tree
 from tritune.pipeline.registered_version import (
@@ -28,7 +29,6 @@ from tritune.pipeline.registered_version import (
 )
 from tritune.pipeline.registry import find
 from tritune.pipeline.registry_tags import Event
-from tritune.pipeline.reproduce import StageFailed
 from tritune.pipeline.side_by_side import Screen
 from tritune.pipeline.snapshot import locked_stages
 

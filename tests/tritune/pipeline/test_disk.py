@@ -12,7 +12,8 @@ from tritune.errors import InputError
 from tritune.pipeline import disk
 from tritune.pipeline.dag import read_stages
 from tritune.pipeline.disk import RESERVE, check_room, full_disk, no_space
-from tritune.pipeline.reproduce import StageFailed, StageRunner
+from tritune.pipeline.outcome import StageFailed
+from tritune.pipeline.reproduce import StageRunner
 
 SENTENCE = (
     "no space left on the disk that holds {}; free some (`tritune prune` shows what nothing needs), then run "

@@ -19,7 +19,8 @@ from toy_project import Toy, toy_environment
 
 from tritune.pipeline.dag import Stage, read_stages
 from tritune.pipeline.forked import UNKNOWN_END, ForkServer, fork_server, trainings_of
-from tritune.pipeline.reproduce import StageFailed, StageRunner
+from tritune.pipeline.outcome import StageFailed
+from tritune.pipeline.reproduce import StageRunner
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks after imports are safe on Linux alone")
 

@@ -13,8 +13,9 @@ from tritune.errors import InputError
 from tritune.pipeline import remote_results
 from tritune.pipeline.dag import Stage
 from tritune.pipeline.opening import open_repository
+from tritune.pipeline.outcome import StageFailed
 from tritune.pipeline.remote_results import remote_name, told
-from tritune.pipeline.reproduce import StageFailed, StageRunner
+from tritune.pipeline.reproduce import StageRunner
 
 STAGES = ["prepare", "train@full-13", "evaluate@full-13"]
 MADE = ("cache", "tmp", "data", "checkpoints", "evaluations", "metrics", "results", "dvc.lock")

@@ -13,7 +13,8 @@ from toy_project import Toy, wait_until
 from tritune.pipeline import process_group
 from tritune.pipeline.dag import order_lock, read_stages
 from tritune.pipeline.dvc_output import is_noise
-from tritune.pipeline.reproduce import StageFailed, StageRunner, rerun_command
+from tritune.pipeline.outcome import StageFailed, rerun_command
+from tritune.pipeline.reproduce import StageRunner
 
 
 @pytest.fixture
