@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "toy"))
 from registry_fixtures import project, quiet_home, registered, trained, with_champion
 from registry_project import Project
 
-from flows import decision, home, night, retrain, watcher
+from flows import decision, home, night, own_server, retrain, watcher
 from flows.cli import main
 from flows.decision import publish
 from flows.workspace import only_retraining
@@ -302,6 +302,7 @@ def test_a_prefect_server_that_is_gone_is_told_with_what_the_night_came_to(
     monkeypatch.chdir(registered.folder)
     monkeypatch.setattr(home, "prepare_environment", lambda _root: None)
     monkeypatch.setattr(watcher, "watch", lambda *_roots: None)
+    monkeypatch.setattr(own_server, "begin_server", lambda: lambda: None)
     monkeypatch.setattr(retrain, "retrain", ended)
     assert main(["retrain"]) == 1
     said = capsys.readouterr()
