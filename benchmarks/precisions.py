@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.kept_trainings import keep_trainings, kept_trainings
-from benchmarks.prepared import ROOT, labelled_texts, prepare_classification
-from benchmarks.speed_cases import CASES, LONGEST, texts_of
-from benchmarks.topics import LANGUAGES
+from benchmarks.prepared import ROOT, prepare_case
+from benchmarks.speed_cases import CASES
+from benchmarks.topics import corpus_name
 from benchmarks.versus_trainer import train_once
 from tritune.compute import cpu_name
 from tritune.statistics.estimate import estimate
@@ -41,7 +41,7 @@ def main() -> None:
     conditions = {
         "cases": {name: asdict(CASES[name]) for name in options.cases},
         "rows": options.rows,
-        "data": f"chatterbot-corpus {version('chatterbot-corpus')}, topics in {len(LANGUAGES)} languages",
+        "data": corpus_name(),
         "machine": cpu_name(),
         "versions": {name: version(name) for name in ("torch", "transformers")},
     }
@@ -49,20 +49,14 @@ def main() -> None:
     runs = kept_trainings(target, conditions)
     with tempfile.TemporaryDirectory(prefix="tritune-bench-") as temporary:
         for name in options.cases:
+            done = sum(run["case"] == name for run in runs) // len(PRECISIONS)
+            missing = range(FIRST_SEED + done, FIRST_SEED + options.seeds)
+            if not missing:
+                continue
             case, folder = CASES[name], Path(temporary) / name
             folder.mkdir()
-            data = labelled_texts(folder, None, text="text", label="label", otherwise=texts_of(case))
-            prepare_classification(
-                folder,
-                data,
-                {"method": case.method},
-                model=case.model,
-                rows=options.rows,
-                max_length=LONGEST[case.texts],
-                seed=FIRST_SEED,
-            )
-            done = sum(run["case"] == name for run in runs) // len(PRECISIONS)
-            for seed in range(FIRST_SEED + done, FIRST_SEED + options.seeds):
+            prepare_case(folder, case, rows=options.rows, seed=FIRST_SEED)
+            for seed in missing:
                 turn = []
                 for precision in PRECISIONS:
                     work = {"batch_size": 32, "threads": 1, "seed": seed}

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.speed_cases import LONGEST, Case, texts_of
 from tritune.pipeline.context import StageContext
 
 ROOT = Path(__file__).parents[1]
@@ -36,6 +37,33 @@ def labelled_texts(
     corpus = folder / "topics.jsonl"
     corpus.write_text("".join(json.dumps(row) + "\n" for row in otherwise), "utf-8")
     return {**CORPUS_SETTINGS, "source": str(corpus)}
+
+
+def prepare_case(
+    folder: Path,
+    case: Case,
+    *,
+    data: Mapping[str, Any] | None = None,
+    model: str | None = None,
+    rows: int,
+    seed: int,
+) -> dict[str, int]:
+    """Do as `prepare_classification` for a case, whose plan is `plans/method`.
+
+    Args:
+        data: the section `data`; None: the texts of the case.
+        model: in the place of the case's own.
+    """
+    own = data or labelled_texts(folder, None, text="text", label="label", otherwise=texts_of(case))
+    return prepare_classification(
+        folder,
+        own,
+        {"method": case.method},
+        model=model or case.model,
+        rows=rows,
+        max_length=LONGEST[case.texts],
+        seed=seed,
+    )
 
 
 def prepare_classification(

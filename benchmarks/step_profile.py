@@ -25,8 +25,8 @@ from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.matrix_rate import matrix_rate, needed_operations
 from benchmarks.one_training import moments_of_ours, splits, start_of
-from benchmarks.prepared import ROOT, labelled_texts, prepare_classification
-from benchmarks.speed_cases import CASES, LONGEST, Case, texts_of
+from benchmarks.prepared import ROOT, prepare_case
+from benchmarks.speed_cases import CASES, Case
 from tritune.compute import chosen_precision, cpu_name, prepare_torch
 from tritune.settings.train import ComputeSettings
 
@@ -99,14 +99,9 @@ def main() -> None:
 def profiled(folder: Path, case: Case, *, precision: str, steps: int, threads: int) -> dict[str, Any]:
     """Return a step's milliseconds, those that its matrix products need, and the shares of its parts."""
     before = Path.cwd()
-    data = labelled_texts(folder, None, text="text", label="label", otherwise=texts_of(case))
-    longest = LONGEST[case.texts]
-    methods = {"method": case.method}
     rows = BATCH_SIZE * (WARM_UP + 2 * steps + 1)
     try:
-        prepare_classification(
-            folder, data, methods, model=case.model, rows=rows, max_length=longest, seed=SEED
-        )
+        prepare_case(folder, case, rows=rows, seed=SEED)
     finally:
         os.chdir(before)
     model, plan, info = start_of(folder, seed=SEED)

@@ -8,6 +8,7 @@ writes rows of it under labels of one's choice, as jsonl: for benchmarks that ta
 import argparse
 import json
 from collections.abc import Iterator
+from importlib.metadata import version
 
 from tritune.address import package_path
 from tritune.data.chatterbot import topic_rows
@@ -26,6 +27,11 @@ LANGUAGES = (
 )
 """Folders of chatterbot_corpus/data in Latin letters, which the demo's tokenizer knows, whose files are named
 as the English ones: the same topic is the same label."""
+
+
+def corpus_name() -> str:
+    """Return what a page calls the texts."""
+    return f"chatterbot-corpus {version('chatterbot-corpus')}, topics in {len(LANGUAGES)} languages"
 
 
 def rows_of_all_languages() -> Iterator[dict[str, str]]:

@@ -28,9 +28,9 @@ import torch
 from benchmarks.kept_trainings import keep_trainings, kept_trainings
 from benchmarks.matrix_rate import matrix_rate
 from benchmarks.performance_page import NAMES, markdown, method_summary
-from benchmarks.prepared import ROOT, labelled_texts, prepare_classification
-from benchmarks.speed_cases import CASES, LONGEST, Case, texts_of
-from benchmarks.topics import LANGUAGES
+from benchmarks.prepared import ROOT, labelled_texts, prepare_case
+from benchmarks.speed_cases import CASES, Case, texts_of
+from benchmarks.topics import corpus_name
 from tritune.compute import chosen_precision, cpu_name, prepare_torch
 from tritune.settings.train import ComputeSettings
 
@@ -92,11 +92,10 @@ def conditions_of(options: argparse.Namespace) -> dict[str, Any]:
     """Return what all trainings have in common."""
     compute = ComputeSettings(threads=options.threads)
     device = prepare_torch(compute)
-    corpus = f"chatterbot-corpus {version('chatterbot-corpus')}, topics in {len(LANGUAGES)} languages"
     return {
         "cases": {name: asdict(case) for name, case in CASES.items()},
         "work": {key: getattr(options, key) for key in ("rows", "batch_size", "threads", "seed", "model")},
-        "data": Path(options.data).name if options.data else corpus,
+        "data": Path(options.data).name if options.data else corpus_name(),
         "precision": chosen_precision(compute, device),
         "machine": torch.cuda.get_device_name() if device.type == "cuda" else cpu_name(),
         "versions": {name: version(name) for name in ("torch", "transformers", "accelerate")},
@@ -129,14 +128,8 @@ def prepare_work(folder: Path, case: Case, options: argparse.Namespace) -> dict[
     data = labelled_texts(
         folder, options.data, text=options.text, label=options.label, otherwise=texts_of(case)
     )
-    return prepare_classification(
-        folder,
-        data,
-        {"method": case.method},
-        model=options.model or case.model,
-        rows=options.rows or case.rows,
-        max_length=LONGEST[case.texts],
-        seed=options.seed,
+    return prepare_case(
+        folder, case, data=data, model=options.model, rows=options.rows or case.rows, seed=options.seed
     )
 
 
