@@ -10,6 +10,7 @@ import tempfile  # noqa: E402
 from collections.abc import Iterator  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
+from unittest import mock  # noqa: E402
 
 import torch  # noqa: E402
 
@@ -29,11 +30,15 @@ from tritune.training.reduced import reduce_training  # noqa: E402
 from tritune.training.state import TrainingState  # noqa: E402
 from tritune.training.stored_prefix import frozen_depth  # noqa: E402
 
+OURS = "tritune"
+WITH_FROZEN_DROPOUT = "tritune_frozen_dropout"
+"""Ours, with dropout in the frozen layers, as other programs leave it on; they then run each time."""
+
 
 def main() -> None:
     name, folder, work = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
     torch.set_num_threads(work["threads"])
-    if name != "tritune":
+    if name not in (OURS, WITH_FROZEN_DROPOUT):
         import datasets  # noqa: F401 - imports are no memory of the training's
         from transformers import Trainer  # noqa: F401
     memory = AnonymousMemory()
@@ -44,10 +49,13 @@ def main() -> None:
         training.lengths,
         frozen=frozen_depth(model, plan),
         epochs=work["epochs"],
-        stored=name == "tritune",
+        stored=name == OURS,
     )
-    if name == "tritune":
+    if name == OURS:
         seconds = train_with_ours(model, plan, folder, info, work)
+    elif name == WITH_FROZEN_DROPOUT:
+        with mock.patch("tritune.training.frozen.frozen_modules", return_value=[]):
+            seconds = train_with_ours(model, plan, folder, info, work, memo_gib=0)
     else:
         seconds = train_with_trainer(model, plan, folder, work, at_its_best=name == "trainer_at_best")
     with_setup = time.monotonic() - STARTED
@@ -82,14 +90,23 @@ def start_of(folder: Path, *, seed: int) -> tuple[Any, TuningPlan, TokensInfo]:
 
 
 def train_with_ours(
-    model: Any, plan: TuningPlan, folder: Path, info: TokensInfo, work: dict[str, Any]
+    model: Any,
+    plan: TuningPlan,
+    folder: Path,
+    info: TokensInfo,
+    work: dict[str, Any],
+    *,
+    memo_gib: float = ComputeSettings().prefix_memo_gib,
 ) -> float:
     """Train as the stage `train` does; return the seconds of the loop and of what makes it shorter."""
     model.to(prepare_torch(ComputeSettings(threads=work["threads"])))
     tables = splits(folder)
     started = time.monotonic()
     pad = info.pad_token_id
-    for _ in moments_of_ours(model, plan, tables, folder=folder, pad_token_id=pad, work=work):
+    moments = moments_of_ours(
+        model, plan, tables, folder=folder, pad_token_id=pad, work=work, memo_gib=memo_gib
+    )
+    for _ in moments:
         pass
     return time.monotonic() - started
 
@@ -103,11 +120,13 @@ def moments_of_ours(
     pad_token_id: int,
     work: dict[str, Any],
     compiles: bool = False,
+    memo_gib: float = ComputeSettings().prefix_memo_gib,
 ) -> Iterator[Moment]:
     """Yield each step of a whole training, from what makes it shorter to the model put together again.
 
     Args:
         tables: the training and the validation split, of texts of one label.
+        memo_gib: disk space for what frozen layers give; 0: they run each time.
     """
     training, validation = tables
     objective = objective_named("single_label")
@@ -122,7 +141,7 @@ def moments_of_ours(
         validation,
         objective=objective,
         precision=work["precision"],
-        memo_gib=ComputeSettings().prefix_memo_gib,
+        memo_gib=memo_gib,
         compiles=compiles,
         pad_token_id=pad_token_id,
         memos=Path(memos),

@@ -156,7 +156,7 @@ def train_once(folder: Path, name: str, case: Case, conditions: Mapping[str, Any
         text=True,
     )
     if done.returncode != 0:
-        raise SystemExit(f"the training by {NAMES[name]} failed:\n{done.stderr[-3000:]}")
+        raise SystemExit(f"the training by {name} failed:\n{done.stderr[-3000:]}")
     result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     result["peak_share"] = result["operations"] / result["seconds"] / rate
     result["tokens_per_second"] = result.pop("tokens") / result["seconds"]
