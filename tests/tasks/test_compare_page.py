@@ -71,6 +71,15 @@ def test_the_page_shows_how_a_rate_was_found(project):
     assert re.findall(r">([^<]+)</td>", row) == ["0.25", "2", "0.50", "1.25"]
 
 
+@pytest.mark.usefixtures("project")
+def test_what_one_seed_cannot_show_is_said_beside_its_differences():
+    content, page = compare()
+    assert not any(one["claimed"] for one in content["differences"])
+    section = page.split("How sure the differences are</h3>")[1].split("</table>")[0]
+    assert section.count("not shown to differ") == len(content["differences"])
+    assert "Fewer than three seeds show nothing." in section.split("</caption>")[0]
+
+
 class Page(HTMLParser):
     """Collects what the tests ask for; `convert_charrefs` gives texts as a reader sees them."""
 
