@@ -1,4 +1,4 @@
-"""How a batch's places come apart for attention, in groups of rows of one width, head by head, and back."""
+"""How places come apart for attention, in groups of rows or bins of one width, head by head, and back."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -6,13 +6,15 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from tritune.training.bins import Bins
+
 
 class Arrangement(Protocol):
-    """Takes a batch's places to groups of rows of one width, each head by itself, and back."""
+    """Takes a batch's places to groups of rows or bins of one width, each head by itself, and back."""
 
     @property
     def groups(self) -> Sequence[tuple[int, int]]:
-        """Of each group its rows, times heads, and their places."""
+        """Of each group its rows or bins, times heads, and their places."""
 
     def apart(self, given: torch.Tensor) -> torch.Tensor:
         """Return [places of all groups, width of a head] of [rows, heads, places, width of a head].
@@ -45,39 +47,32 @@ class Padded:
 
 
 class RowsByHead:
-    """Rows that lie end to end, in groups of one width."""
+    """Rows that lie end to end, in bins."""
 
-    def __init__(
-        self,
-        lengths: np.ndarray,
-        widths: np.ndarray,
-        *,
-        groups: Sequence[tuple[int, int]],
-        heads: int,
-        tokens: int,
-    ) -> None:
+    def __init__(self, groups: Sequence[Bins], *, heads: int, tokens: int) -> None:
         """Find the places.
 
         Args:
-            lengths: [rows] tokens of each, which lie end to end.
-            widths: [rows] places of each in its group.
-            groups: of each its rows times heads, and their places.
+            groups: of all rows, in the order in which these lie end to end.
             tokens: in all, with fillers.
         """
-        self.groups = groups
-        self._heads, self._tokens, self._count = heads, tokens, int(lengths.sum())
-        begins, places = np.cumsum(lengths) - lengths, np.repeat(widths, heads)
-        first = (begins[:, None] * heads + np.arange(heads)).ravel()
-        starts = np.cumsum(places) - places
-        column = np.arange(places.sum()) - np.repeat(starts, places)
-        last = np.repeat(np.repeat(lengths, heads) - 1, places)
-        self._from = torch.from_numpy(np.repeat(first, places) + np.minimum(column, last) * heads)
-        """[places of all groups] of each the token, head by head; padding repeats a row's last one."""
-        self._padding = torch.from_numpy(np.flatnonzero(column > last))
-        to = np.repeat(starts.reshape(-1, heads), lengths, axis=0)
-        to += (np.arange(self._count) - np.repeat(begins, lengths))[:, None]
-        self._to = torch.from_numpy(to.ravel())
+        self.groups = [(group.count * heads, group.width) for group in groups]
+        self._heads, self._tokens = heads, tokens
+        to, begun = [], 0
+        for group in groups:
+            bins, place = np.divmod(group.places, group.width)
+            of_head = bins[:, None] * heads + np.arange(heads)
+            to.append((begun + of_head * group.width + place[:, None]).ravel())
+            begun += group.count * heads * group.width
+        places = np.concatenate(to)
+        self._count = len(places) // heads
+        self._to = torch.from_numpy(places)
         """[tokens times heads] the place of each."""
+        given = np.full(begun, -1)
+        given[places] = np.arange(len(places))
+        self._padding = torch.from_numpy(np.flatnonzero(given < 0))
+        self._from = torch.from_numpy(given.clip(min=0))
+        """[places of all groups] of each the token, head by head; of padding the first."""
 
     def apart(self, given: torch.Tensor) -> torch.Tensor:
         """Return [places of all groups, width of a head] of [1, heads, tokens, width of a head]."""

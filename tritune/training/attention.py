@@ -4,7 +4,7 @@ With dropout torch takes its steps one by one, in fp32 whatever it is given; wit
 bf16 takes several times that in fp32. Here the products stay in the precision of what they are given, the
 softmax sums in fp32 inside, and dropout is ours. The weights are kept for the way back, as torch keeps them
 with dropout; where it would not, long rows are left to it. Forward and backward are one step of autograd
-each, for all groups of rows of a batch: of short rows the many small operations take longer than their sums.
+each, for all groups of a batch: of short rows the many small operations take longer than their sums.
 No product has a factor, so that those of the way there and of the way back are of the same few kinds, each of
 which takes time to be made ready.
 """
@@ -155,7 +155,7 @@ class _Attention(torch.autograd.Function):
 
 
 def _groups(arrangement: Arrangement, *flat: torch.Tensor) -> list[tuple[torch.Tensor, ...]]:
-    """Return views of each group: [rows times heads, places, width of a head] of each that is flat."""
+    """Return views of each group: [rows or bins by heads, places, width of a head] of each that is flat."""
     sizes = [rows * places for rows, places in arrangement.groups]
     parts = zip(*(each.split(sizes) for each in flat), strict=True)
     return [

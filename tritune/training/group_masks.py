@@ -1,4 +1,4 @@
-"""The model's mask as attention needs it: each group's corner, what that adds to scores, or none."""
+"""The model's mask as attention needs it: corners for groups and bins, what they add to scores, or none."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from tritune.training.attention import bias_of
-from tritune.training.row_layout import Group
+from tritune.training.bins import Bins
+from tritune.training.row_layout import Group, RowLayout
 
 
 class GroupMasks:
@@ -18,7 +19,7 @@ class GroupMasks:
     def __init__(self) -> None:
         self._masks: dict[int, tuple[torch.Tensor, Sequence[torch.Tensor]]] = {}
         self._biases: dict[
-            tuple[int, torch.dtype, bool], tuple[torch.Tensor | None, Sequence[torch.Tensor | None]]
+            tuple[int, torch.dtype, bool], tuple[torch.Tensor | None, Sequence[torch.Tensor]]
         ] = {}
 
     def masks(self, mask: torch.Tensor | None, groups: Sequence[Group]) -> Sequence[torch.Tensor | None]:
@@ -29,21 +30,22 @@ class GroupMasks:
             found = []
             for group in groups:
                 part = mask[..., : group.width, : group.width]
-                part = part if len(part) == 1 else part.index_select(0, group.rows)
-                found.append(_widened(part, group.width))
+                found.append(part if len(part) == 1 else part.index_select(0, group.rows))
             self._masks[id(mask)] = mask, found
         return self._masks[id(mask)][1]
 
     def biases(
-        self, mask: torch.Tensor | None, groups: Sequence[Group], precision: torch.dtype, *, causal: bool
-    ) -> Sequence[torch.Tensor | None]:
-        """Return what is added to the scores of each group; see `bias_of`."""
+        self, mask: torch.Tensor | None, layout: RowLayout, precision: torch.dtype, *, causal: bool
+    ) -> Sequence[torch.Tensor]:
+        """Return what is added to the scores of each group of bins; see `bias_of`."""
         key = id(mask), precision, causal
         if key not in self._biases:
-            found = [
-                bias_of(each, group.width, precision, causal=causal)
-                for each, group in zip(self.masks(mask, groups), groups, strict=True)
-            ]
+            found, begun = [], 0
+            for group in layout.bins:
+                rows = layout.row_numbers[begun : begun + len(group.lengths)]
+                begun += len(group.lengths)
+                within = mask_of_bins(mask, group, rows, causal=causal)
+                found.append(bias_of(within, group.width, precision, causal=False))
             self._biases[key] = mask, found
         return self._biases[key][1]
 
@@ -51,6 +53,31 @@ class GroupMasks:
         """Begin another batch."""
         self._masks.clear()
         self._biases.clear()
+
+
+def mask_of_bins(mask: torch.Tensor | None, group: Bins, rows: torch.Tensor, *, causal: bool) -> torch.Tensor:
+    """Return [bins, heads or 1, places, places]: the model's mask within each row, and none look beyond.
+
+    Args:
+        mask: of all rows, [rows or 1, heads or 1, places or 1, places]; None: all may be looked at.
+        rows: [rows of the group] their numbers in the batch.
+        causal: whether without a mask no place may look at a later one.
+    """
+    row = torch.full((group.count * group.width,), -1)
+    column = torch.zeros_like(row)
+    places = torch.from_numpy(group.places)
+    row[places] = torch.repeat_interleave(rows, torch.from_numpy(group.lengths))
+    column[places] = torch.from_numpy(group.column)
+    row, column = (each.view(group.count, group.width) for each in (row, column))
+    query, key = column[:, :, None], column[:, None, :]
+    same = row[:, :, None] == row[:, None, :]
+    if mask is None:
+        return (same & (key <= query) if causal else same)[:, None]
+    from_row = row.clamp(min=0)[:, :, None] if mask.shape[0] > 1 else torch.zeros_like(query)
+    from_query = query if mask.shape[2] > 1 else torch.zeros_like(query)
+    found = mask[from_row, :, from_query, key].permute(0, 3, 1, 2)
+    no = False if mask.dtype == torch.bool else torch.finfo(mask.dtype).min
+    return found.masked_fill(~same[:, None], no)
 
 
 def without_mask(
@@ -70,12 +97,3 @@ def _place_of_mask(forward: Callable[..., Any]) -> int | None:
     """Return where among its arguments, itself left out, a layer takes its mask."""
     names = list(inspect.signature(forward).parameters)[1:]
     return names.index("attention_mask") if "attention_mask" in names else None
-
-
-def _widened(mask: torch.Tensor, width: int) -> torch.Tensor:
-    """Return a mask for rows of `width` places, of which those that it lacks must not be looked at."""
-    missing = width - mask.shape[-1]
-    if not missing:
-        return mask
-    no = False if mask.dtype == torch.bool else torch.finfo(mask.dtype).min
-    return torch.nn.functional.pad(mask, (0, missing, 0, missing if mask.shape[-2] > 1 else 0), value=no)

@@ -1,7 +1,7 @@
 """Attention of rows that lie end to end, as transformers calls it from inside a layer.
 
-Rows that need no mask go in one call, where there is a kernel for that. Others are gathered by length, and
-each group gets its corner of the mask that the model made.
+Rows that need no mask go in one call, where there is a kernel for that. Others share bins, where attention is
+ours, or are gathered by length; each bin or group gets its corners of the mask that the model made.
 """
 
 from collections.abc import Sequence
@@ -68,7 +68,7 @@ def _in_groups(
     query, key, value = given
     causal = _is_causal(module, named)
     if is_ours(query, key, attention_mask, named, places=layout.longest):
-        biases = packing.group_masks.biases(attention_mask, layout.groups, precision_of(query), causal=causal)
+        biases = packing.group_masks.biases(attention_mask, layout, precision_of(query), causal=causal)
         arrangement = layout.by_head(query.shape[1])
         return attention(query, key, value, biases, **{**named, "arrangement": arrangement})
     masks: Sequence[torch.Tensor | None]

@@ -100,6 +100,7 @@ class Packing:
             layers: neighbours, the lowest first; the last is the model's last.
         """
         self._model, self._layers = model, layers
+        self._kind = next(layers[0].parameters()).dtype
         self._lengths: torch.Tensor | None = None
         self.layout: RowLayout | None = None
         """Of the batch that is running through the layers, if it has padding."""
@@ -220,23 +221,18 @@ class Packing:
     def _enter(
         self, layer: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]
     ) -> tuple[Any, dict[str, Any]]:
-        if layer is self._layers[0] and self._lengths is not None:
+        if layer is self._layers[0]:
             hidden = arguments[0] if arguments else named["hidden_states"]
-            rows, longest = hidden.shape[:2]
-            lengths = self._lengths[:, 0].clamp(max=longest)
-            if self.fixed is not None:
-                self.layout = self.fixed
-            elif self.always or int(lengths.sum()) < rows * longest:
-                few = self._few_sizes(hidden)
-                tokens = few_counts(int(lengths.sum())) if few else None
-                self.layout = RowLayout(
-                    lengths, longest=longest, device=hidden.device, tokens=tokens, few_sizes=few
-                )
+            if self._lengths is not None:
+                self.layout = self.fixed or self._layout_of(hidden, self._lengths)
             if self.layout is not None:
-                if arguments:
-                    arguments = (self.layout.pack(hidden), *arguments[1:])
-                else:
-                    named = {**named, "hidden_states": self.layout.pack(hidden)}
+                hidden = self.layout.pack(hidden)
+            # Not sooner: there is less to cast without padding.
+            hidden = hidden.to(self._kind)
+            if arguments:
+                arguments = (hidden, *arguments[1:])
+            else:
+                named = {**named, "hidden_states": hidden}
         if self.without_mask:
             # Some models make one even where none is asked for, such as while they are recorded.
             arguments, named = without_mask(layer, arguments, named)
@@ -244,6 +240,16 @@ class Packing:
             at = {name: self._pack(named[name]) for name in POSITIONS if named.get(name) is not None}
             named = {**named, **at}
         return arguments, named
+
+    def _layout_of(self, hidden: torch.Tensor, lengths: torch.Tensor) -> RowLayout | None:
+        """Return where the rows of a padded batch are to lie; None where nothing is padding."""
+        rows, longest = hidden.shape[:2]
+        lengths = lengths[:, 0].clamp(max=longest)
+        if not self.always and int(lengths.sum()) == rows * longest:
+            return None
+        few = self._few_sizes(hidden[:0].to(self._kind))  # as layers get them
+        tokens = few_counts(int(lengths.sum())) if few else None
+        return RowLayout(lengths, longest=longest, device=hidden.device, tokens=tokens)
 
     def _pack(self, given: Any) -> Any:
         assert self.layout is not None

@@ -29,6 +29,9 @@ from tritune.training.stored_prefix import StoredPrefix
 TOKENS_AT_ONCE = 2048
 """Of a batch in filling; padding counts where it runs through the layers."""
 
+CODE = Path(__file__).parent
+"""Whose modules run the layers: another version of them may round sums otherwise."""
+
 NAMES_ONLY = ("_name_or_path", "architectures", "id2label", "label2id", "transformers_version", "tritune")
 """Of a config: what a fine-tuned model's has otherwise than its base's, and no layer reads."""
 
@@ -57,6 +60,8 @@ def memo_key(
     config = {key: value for key, value in model.config.to_dict().items() if key not in NAMES_ONLY}
     digest.update(json.dumps(config, sort_keys=True, default=str).encode())
     digest.update(prefix.digest)
+    for path in sorted(CODE.glob("*.py")):
+        digest.update(path.read_bytes())
     for array in (table.tokens, table.offsets, table.token_types):
         digest.update(b"none" if array is None else np.ascontiguousarray(array).data)
     return digest.hexdigest()

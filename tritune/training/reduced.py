@@ -225,4 +225,6 @@ def leave_out_padding(
         objective=objective,
         pad_token_id=pad_token_id,
     )
+    if prefix is not None:
+        prefix.casts = packing is None
     return packing, [replace(table, packed=packing is not None) for table in tables]

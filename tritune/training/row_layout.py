@@ -1,7 +1,7 @@
 """Where the tokens of a padded batch lie when its rows are laid end to end, and the way there and back.
 
-Attention alone has to tell rows apart. Where it can't be told where they begin, they are gathered by length
-for it, so that a row is not padded to the longest of the whole batch.
+Attention alone has to tell rows apart. Where it can't be told where they begin, they lie in bins for it, or
+are gathered by length, so that a row is not padded to the longest of the whole batch.
 """
 
 from dataclasses import dataclass
@@ -9,17 +9,14 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import torch
 
 from tritune.training.arrangement import RowsByHead
+from tritune.training.bins import Bins, bins_of, rounded_up
 from tritune.training.transfer import put_into, to_device
 
 PAIRS_PER_GROUP = 4000
 """Pairs of places whose attention costs about as much as one more group does."""
-
-PAIRS_PER_SIZE = 16000
-"""Pairs whose attention costs about as much as a group of a size of its own, where each new one is dear."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +42,6 @@ class RowLayout:
         longest: int,
         device: torch.device,
         tokens: int | None = None,
-        few_sizes: bool = False,
     ) -> None:
         """Lay out a batch.
 
@@ -54,11 +50,9 @@ class RowLayout:
             longest: places of each row of the padded batch.
             device: of the tensors to come.
             tokens: as many as there are to be, or more: after the rows comes one of fillers, which are in no
-                padded batch. None: no such row.
-            few_sizes: whether groups are to have few sizes, with more padding, and be wider than `longest`
-                if need be.
+                padded batch; and bins have few sizes. None: neither.
         """
-        self.rows, self.longest, self._few_sizes = len(lengths), longest, few_sizes
+        self.rows, self.longest = len(lengths), longest
         self._by_head: dict[int, RowsByHead] = {}
         self.tokens = int(lengths.sum()) if tokens is None else tokens
         self._filled = tokens is not None
@@ -79,7 +73,7 @@ class RowLayout:
         flat, starts = self._indices(lengths)
         put_into(self._flat, flat)
         put_into(self.starts, starts)
-        for name in ("_cuts", "groups", "grouped"):
+        for name in ("_cuts", "groups", "grouped", "bins"):
             self.__dict__.pop(name, None)
         self._by_head.clear()
 
@@ -107,19 +101,13 @@ class RowLayout:
 
     @cached_property
     def _cuts(self) -> list[int]:
-        lengths = self._lengths.tolist()
-        return [*(even_starts(lengths) if self._few_sizes else group_starts(lengths)), self.rows]
-
-    def _width(self, begin: int) -> int:
-        """Return the places of each row of the group that begins with a row."""
-        longest = int(self._lengths[begin])
-        return few_widths(longest) if self._few_sizes else longest
+        return [*group_starts(self._lengths.tolist()), self.rows]
 
     @cached_property
     def groups(self) -> list[Group]:
         """The rows by length."""
         return [
-            Group(self._order[begin:end], self._sizes[begin:end], self._width(begin))
+            Group(self._order[begin:end], self._sizes[begin:end], int(self._lengths[begin]))
             for begin, end in pairwise(self._cuts)
         ]
 
@@ -128,25 +116,28 @@ class RowLayout:
         """[tokens] the place of each token among those of all groups, each with its own padding."""
         starts, begun = [], 0
         for begin, end in pairwise(self._cuts):
-            width = self._width(begin)
+            width = int(self._lengths[begin])
             starts.append(begun + torch.arange(end - begin) * width)
             begun += (end - begin) * width
         first = torch.repeat_interleave(torch.cat(starts), self._lengths)
         own = self.column[: len(first)]  # fillers are in no group
         return first.to(own.device, non_blocking=True) + own
 
+    @cached_property
+    def bins(self) -> list[Bins]:
+        """The rows by length, several in one bin. On a processor."""
+        return bins_of(self._lengths.tolist(), few_sizes=self._filled)
+
     def by_head(self, heads: int) -> RowsByHead:
         """Return how the rows come apart for attention, each head by itself. On a processor."""
         if heads not in self._by_head:
-            widths = [group.width for group in self.groups for _ in group.rows]
-            self._by_head[heads] = RowsByHead(
-                self._lengths.numpy(),
-                np.array(widths),
-                groups=[(len(group.rows) * heads, group.width) for group in self.groups],
-                heads=heads,
-                tokens=self.tokens,
-            )
+            self._by_head[heads] = RowsByHead(self.bins, heads=heads, tokens=self.tokens)
         return self._by_head[heads]
+
+    @property
+    def row_numbers(self) -> torch.Tensor:
+        """[rows] the number in the batch of each, longest first."""
+        return self._order
 
     def pack(self, padded: torch.Tensor) -> torch.Tensor:
         """Return [1, tokens, ...] of [rows or 1, longest, ...]; 1: the same for every row."""
@@ -198,41 +189,9 @@ def group_starts(lengths: list[int]) -> list[int]:
     return starts
 
 
-def even_starts(lengths: list[int]) -> list[int]:
-    """Return at which rows a new group begins, 0 first, so that each has 1, 2, 4, 8, ... rows.
-
-    Args:
-        lengths: of each row, longest first.
-    """
-    pairs = [few_widths(length) ** 2 for length in lengths]
-    starts, begin = [], 0
-    while begin < len(pairs):
-        starts.append(begin)
-        count = 1
-        while begin + 2 * count <= len(pairs):
-            padding = 2 * count * pairs[begin] - sum(pairs[begin : begin + 2 * count])
-            # Single rows have the most sizes.
-            if padding > (PAIRS_PER_SIZE if count == 1 else PAIRS_PER_GROUP):
-                break
-            count *= 2
-        begin += count
-    return starts
-
-
-def few_widths(places: int) -> int:
-    """Return the width of a group whose longest row has so many places, where widths are to be few."""
-    return _rounded_up(places, least=16, between_powers=4)
-
-
 def few_counts(tokens: int) -> int:
     """Return how many tokens run with the fillers, where counts are to be few."""
-    return _rounded_up(tokens, least=16, between_powers=8)
-
-
-def _rounded_up(size: int, *, least: int, between_powers: int) -> int:
-    """Return the next multiple of a step, as many steps as are said from a power of two to the next."""
-    step = max(least, (1 << (size - 1).bit_length()) // 2 // between_powers)
-    return -(-size // step) * step
+    return rounded_up(tokens, least=16, between_powers=8)
 
 
 class _Spread(torch.autograd.Function):

@@ -108,6 +108,8 @@ class StoredPrefix:
         self._model, self._layers = model, layers
         self._embeddings = _module_of(model, names, apart_from=layers)
         self._given: torch.Tensor | None = None
+        self.casts = True
+        """Whether what is stored is given as the model's own kind of number, not as it is stored."""
         self._hook = model.register_forward_pre_hook(self._take, with_kwargs=True)
         for layer, count in zip(layers, beside, strict=True):
             layer.__dict__["forward"] = _Passing(self, layer, count, last=layer is layers[-1])
@@ -170,7 +172,9 @@ class _Passing:
         given = self._prefix._given
         if given is None:
             return type(self._layer).forward(self._layer, hidden_states, *arguments, **named)
-        hidden = given.to(hidden_states.dtype) if self._last else hidden_states
+        hidden = hidden_states
+        if self._last:
+            hidden = given.to(hidden_states.dtype) if self._prefix.casts else given
         return hidden if self._beside is None else (hidden, *[None] * self._beside)
 
 

@@ -13,10 +13,11 @@ import transformers
 from tests.tritune.training.tiny_sizes import BERT, DEBERTA_V2, DISTILBERT, ELECTRA, GEMMA3, GPT2, LLAMA
 from tritune.objectives.named import objective_named
 from tritune.tokens import IGNORED
-from tritune.training import packing, row_layout
+from tritune.training import bins, packing
 from tritune.training.batches import collate
 from tritune.training.packing import packed_layers
 from tritune.training.reduced import leave_out_padding
+from tritune.training.start_above import start_above
 
 SINGLE = objective_named("single_label")
 SIZES = {"vocab_size": 40, "num_labels": 3, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
@@ -86,7 +87,7 @@ def assert_same(one, other):
 @pytest.mark.parametrize("pairs", [0, 1000])
 @pytest.mark.parametrize("name", PACKED)
 def test_loss_and_gradients_are_those_of_padded_rows(kit, monkeypatch, name, pairs):
-    monkeypatch.setattr(row_layout, "PAIRS_PER_GROUP", pairs)
+    monkeypatch.setattr(bins, "PAIRS_PER_GROUP", pairs)
     model, table = tiny(name), kit.token_table(20)
     padded = loss_and_gradients(model, table)
     assert pack(model, table) is not None
@@ -117,8 +118,7 @@ def test_where_sizes_are_to_be_few_loss_and_gradients_are_the_same(kit, monkeypa
     packed._layers[-1].register_forward_pre_hook(lambda *_: layouts.append(packed.layout))
     assert_same(padded, loss_and_gradients(model, replace(table, packed=True)))
     assert layouts[0].tokens % 16 == 0
-    assert {group.width for group in layouts[0].groups} == {16}
-    assert layouts[0].longest < 16
+    assert {group.width for group in layouts[0].bins} == {32}
 
 
 def test_a_layer_that_minds_fillers_gets_none(kit, monkeypatch):
@@ -218,6 +218,23 @@ def test_labels_of_tokens_are_found_where_they_are(kit, name, objective):
     padded = loss_and_gradients(model, table, objective=aim)
     assert pack(model, table, objective=aim) is not None
     assert_same(padded, loss_and_gradients(model, replace(table, packed=True), objective=aim))
+
+
+def test_what_is_stored_in_bf16_is_cast_without_its_padding(kit, tmp_path):
+    model, table = tiny("bert"), kit.token_table(20)
+    prefix, tables = start_above(
+        model, 1, [table], objective=SINGLE, precision="bf16", memo_gib=1, pad_token_id=0, memos=tmp_path
+    )
+    assert prefix is not None
+    packed, (table,) = leave_out_padding(model, prefix, tables, objective=SINGLE, pad_token_id=0)
+    assert packed is not None
+    low, top = model.bert.encoder.layer[:2]
+    given, taken = [], []
+    low.register_forward_hook(lambda _, __, output: given.append(output))
+    top.register_forward_pre_hook(lambda _, arguments: taken.append(arguments[0]))
+    SINGLE.outputs(model, collate(table, np.arange(12), pad_token_id=0))
+    assert (given[0].dtype, given[0].shape[:2]) == (torch.bfloat16, (12, table.lengths[:12].max()))
+    assert (taken[0].dtype, taken[0].shape[:2]) == (torch.float32, (1, table.lengths[:12].sum()))
 
 
 def test_removed_it_leaves_the_model_as_it_was(kit):

@@ -1,11 +1,9 @@
-from itertools import pairwise
-
 import numpy as np
 import pytest
 import torch
 
 from tritune.training import row_layout
-from tritune.training.row_layout import RowLayout, even_starts, few_counts, few_widths, group_starts
+from tritune.training.row_layout import RowLayout, few_counts, group_starts
 
 CPU = torch.device("cpu")
 
@@ -33,31 +31,12 @@ def test_a_group_begins_where_padding_to_the_longest_costs_more_pairs_than_a_gro
     assert group_starts([9]) == [0]
 
 
-def test_groups_whose_sizes_are_few_double_while_the_padding_costs_fewer_pairs_than_a_group(monkeypatch):
-    monkeypatch.setattr(row_layout, "PAIRS_PER_GROUP", 2000)
-    # Of 32 places and of 16: 1,024 and 256 pairs. Two rows of each have 1,536 to pad, with four more 4,608.
-    assert even_starts([30, 20, 16, 9, 9, 9, 9, 3]) == [0, 4]
-    assert even_starts([30, 9, 9, 9, 9, 9, 9, 9, 9]) == [0, 2, 6, 8]
-    # Single rows have the most sizes, so two of them may cost more.
-    monkeypatch.setattr(row_layout, "PAIRS_PER_GROUP", 0)
-    assert even_starts([30, 9, 9]) == [0, 2]
-    assert even_starts([300, 9, 9]) == [0, 1]
-
-
-def test_sizes_that_are_few_pad_little():
-    draw, widths, counts, groups = np.random.default_rng(0), set(), set(), set()
-    padded, tokens = 0, 0
+def test_counts_that_are_few_pad_little():
+    draw, counts, padded, tokens = np.random.default_rng(0), set(), 0, 0
     for _ in range(300):
-        lengths = sorted(draw.geometric(0.07, 32).clip(3, 64).tolist(), reverse=True)
-        starts = [*even_starts(lengths), len(lengths)]
-        shapes = [(end - begin, few_widths(lengths[begin])) for begin, end in pairwise(starts)]
-        assert all(few_widths(lengths[begin]) >= lengths[begin] for begin in starts[:-1])
-        groups.update(shapes)
-        widths.update(width for _, width in shapes)
-        tokens, padded = tokens + sum(lengths), padded + few_counts(sum(lengths))
-        counts.add(few_counts(sum(lengths)))
-    assert widths == {16, 32, 48, 64}
-    assert len(groups) < 20
+        lengths = draw.geometric(0.07, 32).clip(3, 64)
+        tokens, padded = tokens + lengths.sum(), padded + few_counts(int(lengths.sum()))
+        counts.add(few_counts(int(lengths.sum())))
     assert len(counts) < 20
     assert 1 < padded / tokens < 1.05
 
@@ -79,24 +58,21 @@ def test_groups_hold_every_row_and_lead_back(monkeypatch, pairs):
             assert not found[lengths[row] :].any()
 
 
-def test_fillers_and_wider_groups_change_nothing_of_what_leads_back():
+def test_fillers_change_nothing_of_what_leads_back():
     plain = layout(3, 7, 2, 7, 5)
-    rows = RowLayout(torch.tensor([3, 7, 2, 7, 5]), longest=7, device=CPU, tokens=30, few_sizes=True)
+    rows = RowLayout(torch.tensor([3, 7, 2, 7, 5]), longest=7, device=CPU, tokens=30)
     padded = torch.randn(5, 7, 2)
     packed = rows.pack(padded)
     assert torch.equal(packed[:, :24], plain.pack(padded))
     assert packed.shape == (1, 30, 2)
     assert not packed[:, 24:].any()
-    assert [part.shape[1] for part in rows.split(packed)] == [16] * len(rows.groups)
     assert torch.equal(rows.join(rows.split(packed)), packed)
     assert torch.equal(rows.unpack(packed), plain.unpack(plain.pack(padded)))
 
 
 @pytest.mark.parametrize("tokens", [None, 30])
 def test_gradients_go_back_to_where_the_numbers_came_from_with_fillers_or_without(tokens):
-    rows = RowLayout(
-        torch.tensor([3, 7, 2, 7, 5]), longest=7, device=CPU, tokens=tokens, few_sizes=tokens is not None
-    )
+    rows = RowLayout(torch.tensor([3, 7, 2, 7, 5]), longest=7, device=CPU, tokens=tokens)
     packed = torch.randn(1, rows.tokens, 2, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x: rows.join([part**2 for part in rows.split(x)]), packed)
     assert torch.autograd.gradcheck(lambda x: rows.unpack(x) ** 2, packed)
@@ -126,17 +102,27 @@ def test_gradients_go_back_to_where_the_numbers_came_from():
     assert torch.autograd.gradcheck(lambda x: rows.unpack(x) ** 2, packed)
 
 
-@pytest.mark.parametrize("fillers", [0, 3])
-def test_each_head_of_a_group_s_rows_comes_apart_and_together(fillers):
-    sizes = [2, 4, 1, 7]
-    rows = RowLayout(torch.tensor(sizes), longest=7, device=CPU, tokens=sum(sizes) + fillers, few_sizes=True)
-    by_head = rows.by_head(3)
-    given = torch.randn(1, 3, rows.tokens, 5)
+@pytest.mark.parametrize("fillers", [None, 3])
+def test_each_head_of_the_rows_comes_apart_into_bins_and_together(fillers):
+    sizes, heads = [2, 4, 1, 7, 40], 3
+    tokens = None if fillers is None else sum(sizes) + fillers
+    rows = RowLayout(torch.tensor(sizes), longest=40, device=CPU, tokens=tokens)
+    by_head = rows.by_head(heads)
+    given = torch.randn(1, heads, rows.tokens, 5)
     flat = by_head.apart_with_zeros(given)
-    # As many as `split` has, which has them head after head at each place.
-    expected = [each.transpose(1, 2).flatten(0, 2) for each in rows.split(given.transpose(1, 2))]
-    assert torch.equal(flat, torch.cat(expected))
-    assert by_head.groups == [(3 * len(group.rows), group.width) for group in rows.groups]
+    begun, found = 0, torch.zeros_like(flat)
+    for group in rows.bins:
+        part = found[begun : begun + group.count * heads * group.width]
+        begun += len(part)
+        part = part.view(group.count, heads, group.width, 5)
+        token = sum(len(each.lengths) for each in rows.bins[: rows.bins.index(group)])
+        token = int(rows.starts[token])
+        for length, bin_, offset in zip(group.lengths, group.bins, group.offsets, strict=True):
+            part[bin_, :, offset : offset + length] = given[0, :, token : token + length]
+            token += length
+    assert begun == len(flat)
+    assert torch.equal(flat, found)
+    assert by_head.groups == [(heads * group.count, group.width) for group in rows.bins]
     assert bool(by_head.apart(given).isfinite().all())
     together = by_head.together(by_head.apart(given))
     assert torch.equal(together[:, :, : sum(sizes)], given[:, :, : sum(sizes)])

@@ -1,5 +1,6 @@
 """Training from what the frozen layers gave once is training with them, but for rounding."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import transformers
 
 from tests.tritune.training.tiny_sizes import BERT, DEBERTA_V2, DISTILBERT, ELECTRA, GEMMA3, GPT2, LLAMA
 from tritune.objectives.named import objective_named
+from tritune.training import prefix_memo
 from tritune.training.batches import collate
 from tritune.training.prefix_memo import fill_memo, memo_bytes, memo_key, read_memo
 from tritune.training.stored_prefix import frozen_depth, passing_prefix
@@ -198,6 +200,18 @@ def test_a_memo_is_known_by_all_that_it_depends_on(kit):
     assert len({key(), *others}) == 6
     # What learns makes no difference, so methods, seeds and rates share it.
     assert key(change="bert.encoder.layer.2.output.dense.weight") == key(change="classifier.weight") == key()
+
+
+def test_a_memo_of_another_version_of_the_code_is_another(kit, monkeypatch, tmp_path):
+    model, table = tiny("bert"), kit.token_table(20)
+    prefix = passing_prefix(model, 2, table, objective=SINGLE, pad_token_id=0)
+    shutil.copytree(prefix_memo.CODE, tmp_path / "code")
+    here = memo_key(model, prefix, table, precision="fp32")
+    monkeypatch.setattr(prefix_memo, "CODE", tmp_path / "code")
+    assert memo_key(model, prefix, table, precision="fp32") == here
+    with (tmp_path / "code/attention.py").open("a") as file:
+        file.write("# changed\n")
+    assert memo_key(model, prefix, table, precision="fp32") != here
 
 
 def test_no_prefix_where_the_lowest_learns_or_layers_are_shared(kit):
