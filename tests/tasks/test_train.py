@@ -33,7 +33,7 @@ from tritune.training.progress import EpochProgress, parse_progress
 def test_the_checkpoint_loads_with_transformers_and_knows_its_labels(project, topic_rows):
     from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
-    train.run(training_context(project, train={"epochs": 12}))
+    train.run(training_context(project, train={"epochs": 12, "patience": 12}))
     folder = outputs(project) / "checkpoints/m-13"
     model = AutoModelForSequenceClassification.from_pretrained(folder)
     assert model.config.id2label == dict(enumerate(LABELS))
