@@ -11,7 +11,7 @@ import torch
 from tritune.errors import InputError
 from tritune.settings.train import ComputeSettings
 
-KEPT_OPERATIONS = 192
+KEPT_OPERATIONS = 224
 """Compiled matrix products that oneDNN keeps, of those that it would keep a thousand of. Each is for one size
 of its operands, and takes time to write and memory to hold. A training's sizes are few
 (`tritune/training/row_layout.py`), and nearly all of theirs are among these."""

@@ -82,9 +82,23 @@ class RowsByHead:
         """Return the same, with 0 on padding."""
         return self.apart(given).index_fill_(0, self._padding, 0)
 
+    def split(self, given: torch.Tensor) -> list[torch.Tensor]:
+        """Return of each group [bins, heads, places, width of a head] of what `apart` takes."""
+        parts = self.apart(given).split([count * places for count, places in self.groups])
+        return [
+            part.view(count // self._heads, self._heads, places, -1)
+            for part, (count, places) in zip(parts, self.groups, strict=True)
+        ]
+
     def together(self, flat: torch.Tensor) -> torch.Tensor:
         """Return what `apart` was given; 0 on fillers."""
         found = flat.new_empty(self._tokens, self._heads, flat.shape[-1])
         torch.index_select(flat, 0, self._to, out=found[: self._count].flatten(0, 1))
         found[self._count :] = 0
         return found.transpose(0, 1)[None]
+
+    def together_with_gradients(self, flat: torch.Tensor) -> torch.Tensor:
+        """Return the same by steps that autograd knows."""
+        found = flat.index_select(0, self._to).unflatten(0, (-1, self._heads))
+        fillers = self._tokens - self._count
+        return torch.nn.functional.pad(found, (0, 0, 0, 0, 0, fillers)).transpose(0, 1)[None]

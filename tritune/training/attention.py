@@ -64,6 +64,7 @@ def attention(
     biases: Sequence[torch.Tensor | None],
     *,
     arrangement: Arrangement,
+    asked: Arrangement | None = None,
     dropout: float = 0.0,
     scaling: float | None = None,
     **_: Any,
@@ -76,11 +77,15 @@ def attention(
         value: as `key`.
         biases: of each group, as `bias_of` gives it.
         arrangement: of these places.
+        asked: of those of the query, where they are others, in as many groups; then places of `query` and of
+            what is returned are these.
         dropout: share of the weights, in [0, 1).
         scaling: of the products of queries and keys; None: one over the root of a head's width.
     """
     heads, width = query.shape[1], query.shape[3]
-    precision, groups = precision_of(query), heads // key.shape[1]
+    groups = heads // key.shape[1]
+    # Products of a few queries are so small that to make those of bf16 ready would take longer.
+    precision = precision_of(query) if asked is None else torch.float32
     with torch.autocast(query.device.type, enabled=False):
         if groups > 1:
             key, value = (each.repeat_interleave(groups, dim=1) for each in (key, value))
@@ -89,7 +94,7 @@ def attention(
             key.to(precision),
             value.to(precision),
             biases,
-            arrangement,
+            (asked or arrangement, arrangement),
             heads,
             width**-0.5 if scaling is None else scaling,
             max(1, round((1 - dropout) * STEPS)),
@@ -105,17 +110,20 @@ class _Attention(torch.autograd.Function):
         key: torch.Tensor,
         value: torch.Tensor,
         biases: Sequence[torch.Tensor | None],
-        arrangement: Arrangement,
+        arrangements: tuple[Arrangement, Arrangement],
         heads: int,
         scaling: float,
         steps: int,
     ) -> torch.Tensor:
-        queries, keys, values = (arrangement.apart(each) for each in (query, key, value))
-        pairs = [rows * places**2 for rows, places in arrangement.groups]
+        asked, arrangement = arrangements
+        queries, keys, values = asked.apart(query), arrangement.apart(key), arrangement.apart(value)
+        sides = zip(asked.groups, arrangement.groups, strict=True)
+        pairs = [rows * places * others for (rows, places), (_, others) in sides]
         kept = None if steps >= STEPS else kept_places(sum(pairs), steps)
-        found, weights = torch.empty_like(values), []
-        for (query, key, value, target), bias, chosen in zip(
-            _groups(arrangement, queries, keys, values, found),
+        found, weights = values.new_empty(len(queries), values.shape[-1]), []
+        for (query, target), (key, value), bias, chosen in zip(
+            _groups(asked, queries, found),
+            _groups(arrangement, keys, values),
             biases,
             _of_each(kept, pairs),
             strict=True,
@@ -125,22 +133,23 @@ class _Attention(torch.autograd.Function):
             if any(ctx.needs_input_grad):
                 weights.append(each)
         ctx.save_for_backward(queries, keys, values, kept, *weights)
-        ctx.arrangement, ctx.scaling, ctx.scale = arrangement, scaling, STEPS / steps
-        return arrangement.together(found if kept is None else found.mul_(ctx.scale))
+        ctx.arrangements, ctx.scaling, ctx.scale = arrangements, scaling, STEPS / steps
+        return asked.together(found if kept is None else found.mul_(ctx.scale))
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         queries, keys, values, kept, *weights = ctx.saved_tensors
-        given = ctx.arrangement.apart_with_zeros(gradients[0])
+        asked, arrangement = ctx.arrangements
+        given = asked.apart_with_zeros(gradients[0])
         if kept is not None:
             given = given * ctx.scale  # not in place: it may be seen by others
-        found = [torch.empty_like(each) for each in (queries, keys, values)]
-        for each, chosen, (query, key, value, gradient), (of_query, of_key, of_value) in zip(
+        of_queries, of_keys, of_values = (torch.empty_like(each) for each in (queries, keys, values))
+        for each, chosen, (query, gradient, of_query), (key, value, of_key, of_value) in zip(
             weights,
             _of_each(kept, [each.numel() for each in weights]),
-            _groups(ctx.arrangement, queries, keys, values, given),
-            _groups(ctx.arrangement, *found),
+            _groups(asked, queries, given, of_queries),
+            _groups(arrangement, keys, values, of_keys, of_values),
             strict=True,
         ):
             dropped = each if chosen is None else only_kept(each, chosen)
@@ -151,7 +160,8 @@ class _Attention(torch.autograd.Function):
             of_scores = _softmax_backward(of_weights, each).mul_(ctx.scaling).to(each.dtype)
             torch.bmm(of_scores, key, out=of_query)
             torch.bmm(of_scores.transpose(1, 2), query, out=of_key)
-        return *map(ctx.arrangement.together, found), None, None, None, None, None
+        of_all = map(arrangement.together, (of_keys, of_values))
+        return asked.together(of_queries), *of_all, None, None, None, None, None
 
 
 def _groups(arrangement: Arrangement, *flat: torch.Tensor) -> list[tuple[torch.Tensor, ...]]:

@@ -19,6 +19,9 @@ PAIRS_PER_SIZE = 16000
 MOST_PAIRS = 2**17
 """Of a group, so that what is computed of it is still in the processor's cache when it is read."""
 
+MOST_ROWS = 8
+"""In a bin, so that where one token of each row is read, a bin has places for as many."""
+
 
 @dataclass(frozen=True)
 class Bins:
@@ -96,18 +99,22 @@ def _filled(lengths: Sequence[int], width: int, *, few_counts: bool) -> list[Bin
     """Put each row, longest first, into the first bin that has room; begin another group where none has."""
     most, found = max(1, MOST_PAIRS // width**2), []
     room: list[int] = []
+    rows: list[int] = []
     bins: list[int] = []
     offsets: list[int] = []
     begun = 0
     for row, length in enumerate(lengths):
-        chosen = next((number for number, free in enumerate(room) if free >= length), len(room))
+        fitting = (n for n, free in enumerate(room) if free >= length and rows[n] < MOST_ROWS)
+        chosen = next(fitting, len(room))
         if chosen == most:
             found.append(Bins(width, most, *map(np.array, (lengths[begun:row], bins, offsets))))
-            room, bins, offsets, begun, chosen = [], [], [], row, 0
+            room, rows, bins, offsets, begun, chosen = [], [], [], [], row, 0
         if chosen == len(room):
             room.append(width)
+            rows.append(0)
         bins.append(chosen)
         offsets.append(width - room[chosen])
         room[chosen] -= length
+        rows[chosen] += 1
     count = min(most, rounded_up(len(room), least=1, between_powers=2)) if few_counts else len(room)
     return [*found, Bins(width, count, *map(np.array, (lengths[begun:], bins, offsets)))]

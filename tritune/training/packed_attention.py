@@ -13,7 +13,9 @@ from transformers import AttentionInterface
 
 from tritune.training.arrangement import Padded
 from tritune.training.attention import attention, bias_of, is_ours, precision_of
+from tritune.training.group_masks import bin_masks
 from tritune.training.own_rows import attention_of_rows, in_one_call, row_masks
+from tritune.training.reading import KeysFound, Reading
 from tritune.training.row_layout import RowLayout
 
 if TYPE_CHECKING:
@@ -62,10 +64,16 @@ def _in_groups(
     attention_mask: torch.Tensor | None,
     named: dict[str, Any],
 ) -> torch.Tensor:
+    reading = packing.reading
+    if reading is not None and reading.keys_and_values is not None:
+        return _of_read(module, packing, reading, given[0], attention_mask, named)
     alone = all(each.shape[0] == 1 and each.shape[2] == layout.tokens for each in given)
     if not alone or "position_bias" in named:
         raise ValueError("attention is not among the tokens of the packed rows alone")
     query, key, value = given
+    if reading is not None:
+        reading.keys_and_values = key, value
+        raise KeysFound
     causal = _is_causal(module, named)
     if is_ours(query, key, attention_mask, named, places=layout.longest):
         biases = packing.group_masks.biases(attention_mask, layout, precision_of(query), causal=causal)
@@ -85,6 +93,38 @@ def _in_groups(
     return layout.join(parts)
 
 
+def _of_read(
+    module: nn.Module,
+    packing: "Packing",
+    reading: Reading,
+    query: torch.Tensor,
+    mask: torch.Tensor | None,
+    named: dict[str, Any],
+) -> torch.Tensor:
+    """Return [1, read, heads, width of a head]: of the read tokens, with keys and values that were kept."""
+    assert reading.keys_and_values is not None
+    key, value = reading.keys_and_values
+    layout, causal = reading.layout, _is_causal(module, named)
+    asked = reading.by_head(query.shape[1])
+    if is_ours(key, key, mask, named, places=layout.longest):
+        biases = packing.group_masks.biases(mask, layout, torch.float32, causal=causal, reading=reading)
+        arrangements = {"arrangement": layout.by_head(query.shape[1]), "asked": asked}
+        return attention(query, key, value, biases, **{**named, **arrangements})
+    of_keys = layout.by_head(key.shape[1])
+    found = [
+        _plain_torch(module, part, within, named).transpose(1, 2)
+        for *part, within in zip(
+            asked.split(query),
+            of_keys.split(key),
+            of_keys.split(value),
+            bin_masks(mask, layout, causal=causal, reading=reading),
+            strict=True,
+        )
+    ]
+    flat = torch.cat([part.flatten(0, 2) for part in found])
+    return asked.together_with_gradients(flat).transpose(1, 2).contiguous()
+
+
 def _plain(
     module: nn.Module, given: Sequence[torch.Tensor], mask: torch.Tensor | None, named: dict[str, Any]
 ) -> torch.Tensor:
@@ -92,7 +132,13 @@ def _plain(
     if is_ours(query, key, mask, named, places=query.shape[2]):
         bias = bias_of(mask, query.shape[2], precision_of(query), causal=_is_causal(module, named))
         return attention(query, key, value, [bias], **{**named, "arrangement": Padded(query)})
-    found: torch.Tensor = AttentionInterface()[PLAIN](module, query, key, value, mask, **named)[0]
+    return _plain_torch(module, given, mask, named)
+
+
+def _plain_torch(
+    module: nn.Module, given: Sequence[torch.Tensor], mask: torch.Tensor | None, named: dict[str, Any]
+) -> torch.Tensor:
+    found: torch.Tensor = AttentionInterface()[PLAIN](module, *given, mask, **named)[0]
     return found
 
 

@@ -30,18 +30,28 @@ from tritune.training.batches import Batch, collate
 from tritune.training.group_masks import GroupMasks, without_mask
 from tritune.training.own_rows import looks_of
 from tritune.training.packed_attention import ATTRIBUTE, LOOKS_BACK, PLAIN, packed_attention
+from tritune.training.reading import PLACES, Place, Reading
 from tritune.training.row_layout import RowLayout, few_counts
 
 ARGUMENT = "row_lengths"
 POSITIONS = ("position_embeddings", "position_ids")
 """What a layer is given for each place, beside its hidden states."""
 
+TOLD_APART = 1e-3
+"""How far apart, of the largest output or of 1, those of different rows are if a head reads anything."""
+
 OURS = "sdpa_by_row"
 """Name in transformers' registry of attentions."""
 
 
 def packed_layers(
-    model: PreTrainedModel, table: TokenTable, *, above: int, objective: Objective, pad_token_id: int
+    model: PreTrainedModel,
+    table: TokenTable,
+    *,
+    above: int,
+    objective: Objective,
+    pad_token_id: int,
+    only_read: bool = False,
 ) -> "Packing | None":
     """Return the hooks that lay rows end to end, in place; None where it can't be done or nothing is padded.
 
@@ -51,6 +61,8 @@ def packed_layers(
     Args:
         table: has rows of the kind that the model will be given.
         above: layers from the bottom that are left alone.
+        only_read: whether the top layer may run for those tokens alone that are read above it, if on a
+            processor.
     """
     layers = layer_modules(model)[above:]
     config = model.config.get_text_config()
@@ -82,6 +94,8 @@ def packed_layers(
                     packing.drop_masks(packed, expected, longest=int(lengths.max()))
                 else:
                     packing.take_few_sizes(packed, expected)
+                    if only_read and len(expected) == len(rows):
+                        packing.run_for_read(packed, expected)
                 return packing
     except Exception:
         pass  # a trial: whatever code of others makes of hidden states in this shape, it runs with padding
@@ -109,6 +123,10 @@ class Packing:
         self._packed: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self.always = model.device.type == "cuda"
         """Whether rows are laid end to end even where none is padded: attention needs no mask then."""
+        self.reads: Place | None = None
+        """Which token of each row is read above the layers; None: more than one, or it is not known."""
+        self.reading: Reading | None = None
+        """What the top layer is being asked, where that is of the read tokens alone."""
         self._looks: dict[nn.Module, set[bool]] | None = None
         """How far each module's tokens can be looking, while that is found out."""
         self.longest_without_mask = 0
@@ -181,6 +199,23 @@ class Packing:
         finally:
             self.layout = before
 
+    def run_for_read(self, outputs: Callable[[], torch.Tensor], expected: torch.Tensor) -> None:
+        """Let the top layer run for the one token of each row that is read above it, if there is one.
+
+        Args:
+            outputs: runs the model on a few rows, of different tokens.
+            expected: [rows, k] what that gives as it is.
+        """
+        # Where a head tells nothing apart yet, as one of zeros, nothing can be seen of what it will read.
+        told_apart = float((expected - expected[:1]).abs().max()) > TOLD_APART * float(
+            expected.abs().max().clamp(min=1)
+        )
+        for place in PLACES if told_apart else ():
+            self.reads = place
+            if gives_same(outputs, expected):
+                return
+        self.reads = None
+
     @property
     def chosen(self) -> tuple[int, bool]:
         """What its trials chose: it decides how sums are rounded."""
@@ -210,6 +245,7 @@ class Packing:
 
     def _take(self, _: nn.Module, arguments: Any, named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         self.layout, self._lengths = None, named.pop(ARGUMENT, None)
+        self.reading = None
         self.group_masks.clear()
         self._packed.clear()
         lengths = self._lengths
@@ -222,30 +258,33 @@ class Packing:
         self, layer: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]
     ) -> tuple[Any, dict[str, Any]]:
         if layer is self._layers[0]:
-            hidden = arguments[0] if arguments else named["hidden_states"]
+            hidden = _hidden(arguments, named)
             if self._lengths is not None:
                 self.layout = self.fixed or self._layout_of(hidden, self._lengths)
             if self.layout is not None:
                 hidden = self.layout.pack(hidden)
             # Not sooner: there is less to cast without padding.
-            hidden = hidden.to(self._kind)
-            if arguments:
-                arguments = (hidden, *arguments[1:])
-            else:
-                named = {**named, "hidden_states": hidden}
+            arguments, named = _with_hidden(arguments, named, hidden.to(self._kind))
         if self.without_mask:
             # Some models make one even where none is asked for, such as while they are recorded.
             arguments, named = without_mask(layer, arguments, named)
+        at: dict[str, Any] = {}
         if self.layout is not None:
             at = {name: self._pack(named[name]) for name in POSITIONS if named.get(name) is not None}
             named = {**named, **at}
+        if layer is self._layers[-1] and self.layout is not None and self.reads is not None:
+            self.reading = Reading(self.reads, self.layout)
+            self.reading.keep_keys(layer, arguments, named)
+            of = self.reading.of
+            arguments, named = _with_hidden(arguments, named, of(_hidden(arguments, named)))
+            named = {**named, **{name: of(named[name]) for name in at}}
         return arguments, named
 
     def _layout_of(self, hidden: torch.Tensor, lengths: torch.Tensor) -> RowLayout | None:
         """Return where the rows of a padded batch are to lie; None where nothing is padding."""
         rows, longest = hidden.shape[:2]
         lengths = lengths[:, 0].clamp(max=longest)
-        if not self.always and int(lengths.sum()) == rows * longest:
+        if not (self.always or self.reads) and int(lengths.sum()) == rows * longest:
             return None
         few = self._few_sizes(hidden[:0].to(self._kind))  # as layers get them
         tokens = few_counts(int(lengths.sum())) if few else None
@@ -261,11 +300,28 @@ class Packing:
 
     def _leave(self, _: nn.Module, __: Any, output: Any) -> Any:
         layout, self.layout = self.layout, None
+        reading, self.reading = self.reading, None
         if layout is None:
             return output
+        put_back = layout.unpack if reading is None else reading.put_back
         if isinstance(output, torch.Tensor):
-            return layout.unpack(output)
-        return (layout.unpack(output[0]), *output[1:])
+            return put_back(output)
+        return (put_back(output[0]), *output[1:])
+
+
+def _hidden(arguments: tuple[Any, ...], named: dict[str, Any]) -> torch.Tensor:
+    """Return the hidden states that a layer is given."""
+    hidden: torch.Tensor = arguments[0] if arguments else named["hidden_states"]
+    return hidden
+
+
+def _with_hidden(
+    arguments: tuple[Any, ...], named: dict[str, Any], hidden: torch.Tensor
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return a layer's arguments with others."""
+    if arguments:
+        return (hidden, *arguments[1:]), named
+    return arguments, {**named, "hidden_states": hidden}
 
 
 def _never(_: torch.Tensor) -> bool:

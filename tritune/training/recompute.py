@@ -28,9 +28,12 @@ def recompute_layers(
     Args:
         model: keeps no keys and values, which its layers would give it twice.
         above: layers from the bottom that are left alone, because they do not run.
-        packing: its hooks, where rows are laid end to end.
+        packing: its hooks, where rows are laid end to end. A top layer that runs for what is read alone
+            keeps its few activations.
     """
     layers = layer_modules(model)[above:]
+    if packing is not None and packing.reads is not None:
+        layers = layers[:-1]
     return RecomputedLayers(layers, packing) if layers else None
 
 

@@ -154,7 +154,12 @@ def reduce_training(
     # Not sooner: what the frozen layers give is shared with stages that know a model by its configuration.
     cache = CacheOff(model)
     packing, (training, validation) = leave_out_padding(
-        model, prefix, tables, objective=objective, pad_token_id=pad_token_id
+        model,
+        prefix,
+        tables,
+        objective=objective,
+        pad_token_id=pad_token_id,
+        only_read=not processes.sharded,
     )
     recomputed = keep_no_activations(model, prefix, packing) if recompute else None
     same_bits = insist_on_same_bits(
@@ -209,6 +214,7 @@ def leave_out_padding(
     *,
     objective: Objective,
     pad_token_id: int,
+    only_read: bool = True,
 ) -> tuple[Packing | None, list[TokenTable]]:
     """Return the hooks that lay rows end to end, and the tables whose batches they take.
 
@@ -217,6 +223,7 @@ def leave_out_padding(
     Args:
         prefix: as `start_above` gave it; padding runs through no layer above.
         tables: the first has a row.
+        only_read: whether the top layer may run for those tokens alone that are read above it.
     """
     packing = packed_layers(
         model,
@@ -224,6 +231,7 @@ def leave_out_padding(
         above=0 if prefix is None else prefix.depth,
         objective=objective,
         pad_token_id=pad_token_id,
+        only_read=only_read,
     )
     if prefix is not None:
         prefix.casts = packing is None

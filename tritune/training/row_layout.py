@@ -55,7 +55,8 @@ class RowLayout:
         self.rows, self.longest = len(lengths), longest
         self._by_head: dict[int, RowsByHead] = {}
         self.tokens = int(lengths.sum()) if tokens is None else tokens
-        self._filled = tokens is not None
+        self.few_sizes = tokens is not None
+        """Whether bins have few sizes, and fillers come after the rows."""
         flat, starts = self._indices(lengths)
         self._flat, self.starts = to_device(flat, device), to_device(starts, device)
         """`starts`: [rows + 1, or + 2 with fillers] int32: at which token each row begins, and where the last
@@ -93,7 +94,7 @@ class RowLayout:
         )
         column = torch.cat([column, torch.zeros(fillers, dtype=torch.int64)])
         starts = [torch.zeros(1, dtype=torch.int64), ends]
-        if self._filled:
+        if self.few_sizes:
             starts.append(torch.tensor([self.tokens]))
         token_at = torch.full((self.rows * self.longest,), self.tokens)
         token_at[places[:count]] = torch.arange(count)
@@ -126,7 +127,7 @@ class RowLayout:
     @cached_property
     def bins(self) -> list[Bins]:
         """The rows by length, several in one bin. On a processor."""
-        return bins_of(self._lengths.tolist(), few_sizes=self._filled)
+        return bins_of(self._lengths.tolist(), few_sizes=self.few_sizes)
 
     def by_head(self, heads: int) -> RowsByHead:
         """Return how the rows come apart for attention, each head by itself. On a processor."""
@@ -153,11 +154,19 @@ class RowLayout:
 
     def unpack(self, packed: torch.Tensor) -> torch.Tensor:
         """Return [rows, longest, ...] of [1, tokens, ...]; 0 on padding."""
-        padded: torch.Tensor
         if packed.is_cuda:
-            padded = _Gathered.apply(packed[0], self._token_at, self.places)[0]
-        else:
-            padded = _Spread.apply(packed[0], self.places[: self._count], self.rows * self.longest)
+            padded: torch.Tensor = _Gathered.apply(packed[0], self._token_at, self.places)[0]
+            return padded.unflatten(0, (self.rows, -1))
+        return self.spread(packed[0], self.places[: self._count])
+
+    def spread(self, tokens: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+        """Return [rows, longest, ...]: each token at its place among rows * longest, 0 elsewhere.
+
+        Args:
+            tokens: [n, ...]; of the last ones, which have no place, nothing is taken.
+            places: [n or fewer] int64.
+        """
+        padded: torch.Tensor = _Spread.apply(tokens, places, self.rows * self.longest)
         return padded.unflatten(0, (self.rows, -1))
 
     def split(self, packed: torch.Tensor) -> list[torch.Tensor]:

@@ -8,7 +8,7 @@ import torch
 
 from tritune.training import bins as module
 from tritune.training.bins import bin_width, bins_of, rounded_up
-from tritune.training.group_masks import mask_of_bins
+from tritune.training.group_masks import bin_masks
 
 
 def drawn(count: int, *, longest: int, seed: int = 0) -> list[int]:
@@ -88,24 +88,29 @@ def test_rounded_up_is_the_next_of_so_many_steps():
     ]
 
 
-ROWS = torch.tensor([2, 0, 1])
-"""Their numbers in the batch, longest first."""
+class OneBin:
+    """The layout of three rows that share a bin."""
 
-LENGTHS = [20, 7, 5]
+    lengths = (20, 7, 5)
+    row_numbers = torch.tensor([2, 0, 1])
+    """In the batch, longest first."""
+
+    bins = bins_of(lengths, few_sizes=False)
 
 
 def looks(mask: torch.Tensor | None, *, causal: bool = False) -> torch.Tensor:
-    """Return [tokens, tokens] of the three rows, who may look at whom in their one bin; heads must agree."""
-    (group,) = bins_of(LENGTHS, few_sizes=False)
+    """Return [tokens, tokens] of the three rows, who may look at whom; heads must agree."""
+    (group,) = OneBin.bins
     assert group.count == 1
-    found = mask_of_bins(mask, group, ROWS, causal=causal)
+    (found,) = bin_masks(mask, OneBin, causal=causal)
     assert found.shape[2:] == (32, 32)
+    assert torch.equal(found[:, 0], found[:, -1])
     places = torch.from_numpy(group.places)
     return found[0, 0][places][:, places]
 
 
 def blocks(kind) -> torch.Tensor:
-    return torch.block_diag(*[kind(length).float() for length in LENGTHS]).bool()
+    return torch.block_diag(*[kind(length).float() for length in OneBin.lengths]).bool()
 
 
 def test_without_a_mask_a_token_looks_at_its_row_or_at_what_came_before():
@@ -118,13 +123,11 @@ def test_without_a_mask_a_token_looks_at_its_row_or_at_what_came_before():
 @pytest.mark.parametrize("rows", [1, 3])
 def test_a_mask_holds_within_each_row(rows, queries, heads):
     torch.manual_seed(0)
-    mask = torch.rand(rows, heads, queries, 20) < 0.5
-    found = looks(mask)
+    mask = (torch.rand(rows, 1, queries, 20) < 0.5).expand(-1, heads, -1, -1)
     whole = mask.expand(3, heads, 20, 20)[:, 0]
-    expected = torch.block_diag(
-        *[whole[row, :n, :n].float() for row, n in zip(ROWS.tolist(), LENGTHS, strict=True)]
-    )
-    assert torch.equal(found, expected.bool())
+    each = zip(OneBin.row_numbers.tolist(), OneBin.lengths, strict=True)
+    expected = torch.block_diag(*[whole[row, :n, :n].float() for row, n in each])
+    assert torch.equal(looks(mask), expected.bool())
 
 
 def test_of_an_added_mask_other_rows_get_the_lowest_number():
@@ -134,3 +137,8 @@ def test_of_an_added_mask_other_rows_get_the_lowest_number():
     assert torch.equal(found[:20, :20], mask[2, 0])
     assert torch.equal(found[20:27, 20:27], mask[0, 0, :7, :7])
     assert (found[:20, 20:] == torch.finfo(torch.float32).min).all()
+
+
+def test_a_bin_has_no_more_rows_than_it_has_places_for_what_is_read():
+    (group,) = bins_of([2] * 20, few_sizes=False)
+    assert np.bincount(group.bins).tolist() == [8, 8, 4]
