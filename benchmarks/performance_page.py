@@ -70,7 +70,8 @@ def markdown(report: Mapping[str, Any]) -> str:
         "turns in changing order; medians of the repeats, and of the ratios within each, with the least and "
         "the greatest. Memory is what is not mapped from files, above the level after the imports; on a GPU, "
         "what torch had there. The share of the peak is what a training needs of the matrix products "
-        "(padding not counted) by what the machine reached in "
+        "(of whole layers, though ours runs most of the top one for the tokens that are read alone; "
+        "padding not counted) by what the machine reached in "
         f"{conditions['precision']} just before. Our model is the best epoch's, "
         "Trainer's the last epoch's. Made by `make bench`.",
         "",
@@ -113,7 +114,8 @@ def limits(report: Mapping[str, Any]) -> list[str]:
     return [
         "",
         "Frozen layers run once with us and in each epoch with Trainer, which therefore needs more matrix "
-        f"products: in {', '.join(told)}. What is above that comes from how the rest is done.",
+        f"products: in {', '.join(told)} (whole layers counted). What is above that comes from the top layer, "
+        "of which ours runs most for the tokens that are read alone, and from how the rest is done.",
     ]
 
 
