@@ -114,8 +114,8 @@ def limits(report: Mapping[str, Any]) -> list[str]:
     return [
         "",
         "Frozen layers run once with us and in each epoch with Trainer, which therefore needs more matrix "
-        f"products: in {', '.join(told)} (whole layers counted). What is above that comes from the top layer, "
-        "of which ours runs most for the tokens that are read alone, and from how the rest is done.",
+        f"products: in {', '.join(told)} (whole layers counted). What is above that comes from the top "
+        "layer, of which ours runs most for the tokens that are read alone, and from how the rest is done.",
     ]
 
 
