@@ -63,7 +63,9 @@ def test_the_ratio_is_taken_within_each_repeat(conditions):
 def test_where_layers_are_frozen_the_page_says_how_many_more_products_trainer_needs(conditions):
     runs = [run("tritune", 2.0, case="partial"), run("trainer", 9.0, case="partial", operations=1.5e12)]
     runs.append(run("trainer_at_best", 4.0, case="partial", operations=1.5e12))
-    assert "more matrix products: in partial 1.50 times ours (whole layers counted)." in markdown(report(runs, conditions))
+    assert "more matrix products: in partial 1.50 times ours (whole layers counted)." in markdown(
+        report(runs, conditions)
+    )
     equal = [run(name, 2.0) for name in ("tritune", "trainer", "trainer_at_best")]
     assert "matrix products: in" not in markdown(report(equal, conditions))
 
