@@ -117,7 +117,7 @@ class Packing:
         self._kind = next(layers[0].parameters()).dtype
         self._lengths: torch.Tensor | None = None
         self.layout: RowLayout | None = None
-        """Of the batch that is running through the layers, if it has padding."""
+        """Of the batch that is running through the layers, if its rows lie end to end."""
         self.group_masks = GroupMasks()
         """Of that batch."""
         self._packed: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
@@ -207,9 +207,8 @@ class Packing:
             expected: [rows, k] what that gives as it is.
         """
         # Where a head tells nothing apart yet, as one of zeros, nothing can be seen of what it will read.
-        told_apart = float((expected - expected[:1]).abs().max()) > TOLD_APART * float(
-            expected.abs().max().clamp(min=1)
-        )
+        apart = float((expected - expected[:1]).abs().max())
+        told_apart = apart > TOLD_APART * float(expected.abs().max().clamp(min=1))
         for place in PLACES if told_apart else ():
             self.reads = place
             if gives_same(outputs, expected):
@@ -275,9 +274,9 @@ class Packing:
         if layer is self._layers[-1] and self.layout is not None and self.reads is not None:
             self.reading = Reading(self.reads, self.layout)
             self.reading.keep_keys(layer, arguments, named)
-            of = self.reading.of
-            arguments, named = _with_hidden(arguments, named, of(_hidden(arguments, named)))
-            named = {**named, **{name: of(named[name]) for name in at}}
+            hidden = self.reading.of(_hidden(arguments, named))
+            named = {**named, **{name: self.reading.of(named[name]) for name in at}}
+            arguments, named = _with_hidden(arguments, named, hidden)
         return arguments, named
 
     def _layout_of(self, hidden: torch.Tensor, lengths: torch.Tensor) -> RowLayout | None:

@@ -199,11 +199,10 @@ def keep_no_activations(
     above = 0 if prefix is None else prefix.depth
     recomputed = recompute_layers(model, above=above, packing=packing)
     if recomputed is None:
-        print(
-            "compute.recompute_activations changes nothing here: the model has no single stack of layers "
-            "above what is frozen",
-            flush=True,
-        )
+        reason = "the model has no single stack of layers above what is frozen"
+        if packing is not None and packing.reads is not None:
+            reason = "the only layer above what is frozen runs for the tokens that are read, and keeps little"
+        print(f"compute.recompute_activations changes nothing here: {reason}", flush=True)
     return recomputed
 
 

@@ -1,6 +1,7 @@
 """The top layer for what is read alone gives what it gives for all, gradients too, and runs for no more."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from tritune.training.cache_off import CacheOff
 from tritune.training.dropout import FastDropout
 from tritune.training.packing import packed_layers
 from tritune.training.recompute import recompute_layers
+from tritune.training.reduced import keep_no_activations
 
 READS = {
     "bert": "first",
@@ -151,3 +153,14 @@ def test_layers_that_keep_no_activations_give_the_same_bits(kit, name):
     (loss, gradients), (other_loss, others) = run(recompute=False), run(recompute=True)
     assert loss == other_loss
     assert all(torch.equal(gradient, others[name]) for name, gradient in gradients.items())
+
+
+def test_where_only_the_top_layer_runs_there_is_none_to_compute_again_and_that_is_said(kit, capsys):
+    model = tiny("bert")
+    below = len(model.bert.encoder.layer) - 1
+    packed = pack_for_read(model, kit.token_table(20), above=below)
+    assert keep_no_activations(model, SimpleNamespace(depth=below), packed) is None
+    assert capsys.readouterr().out == (
+        "compute.recompute_activations changes nothing here: the only layer above what is frozen runs for the "
+        "tokens that are read, and keeps little\n"
+    )
