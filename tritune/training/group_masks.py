@@ -1,13 +1,9 @@
 """The model's mask as attention needs it: corners for groups and bins, what they add to scores, or none."""
 
-import inspect
-from collections.abc import Callable, Sequence
-from functools import cache
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import nn
 
 from tritune.training.attention import bias_of
 from tritune.training.bins import Bins
@@ -110,22 +106,3 @@ def _mask_between(
     found = mask[from_row, :, from_query, key].permute(0, 3, 1, 2)
     no, yes = (False, True) if mask.dtype == torch.bool else (torch.finfo(mask.dtype).min, 0)
     return found.masked_fill(~same[:, None], no).masked_fill(row[:, None] < 0, yes)
-
-
-def without_mask(
-    layer: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return a layer's arguments with None for its mask."""
-    if "attention_mask" in named:
-        return arguments, {**named, "attention_mask": None}
-    place = _place_of_mask(type(layer).forward)
-    if place is None or place >= len(arguments):
-        return arguments, named
-    return (*arguments[:place], None, *arguments[place + 1 :]), named
-
-
-@cache
-def _place_of_mask(forward: Callable[..., Any]) -> int | None:
-    """Return where among its arguments, itself left out, a layer takes its mask."""
-    names = list(inspect.signature(forward).parameters)[1:]
-    return names.index("attention_mask") if "attention_mask" in names else None

@@ -27,7 +27,8 @@ from tritune.objectives.objective import Objective
 from tritune.tokens import TokenTable
 from tritune.training.attention import precision_of
 from tritune.training.batches import Batch, collate
-from tritune.training.group_masks import GroupMasks, without_mask
+from tritune.training.group_masks import GroupMasks
+from tritune.training.layer_arguments import hidden_of, with_hidden, without_mask
 from tritune.training.own_rows import looks_of
 from tritune.training.packed_attention import ATTRIBUTE, LOOKS_BACK, PLAIN, packed_attention
 from tritune.training.reading import PLACES, Place, Reading
@@ -257,13 +258,13 @@ class Packing:
         self, layer: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]
     ) -> tuple[Any, dict[str, Any]]:
         if layer is self._layers[0]:
-            hidden = _hidden(arguments, named)
+            hidden = hidden_of(arguments, named)
             if self._lengths is not None:
                 self.layout = self.fixed or self._layout_of(hidden, self._lengths)
             if self.layout is not None:
                 hidden = self.layout.pack(hidden)
             # Not sooner: there is less to cast without padding.
-            arguments, named = _with_hidden(arguments, named, hidden.to(self._kind))
+            arguments, named = with_hidden(arguments, named, hidden.to(self._kind))
         if self.without_mask:
             # Some models make one even where none is asked for, such as while they are recorded.
             arguments, named = without_mask(layer, arguments, named)
@@ -274,9 +275,9 @@ class Packing:
         if layer is self._layers[-1] and self.layout is not None and self.reads is not None:
             self.reading = Reading(self.reads, self.layout)
             self.reading.keep_keys(layer, arguments, named)
-            hidden = self.reading.of(_hidden(arguments, named))
+            hidden = self.reading.of(hidden_of(arguments, named))
             named = {**named, **{name: self.reading.of(named[name]) for name in at}}
-            arguments, named = _with_hidden(arguments, named, hidden)
+            arguments, named = with_hidden(arguments, named, hidden)
         return arguments, named
 
     def _layout_of(self, hidden: torch.Tensor, lengths: torch.Tensor) -> RowLayout | None:
@@ -306,21 +307,6 @@ class Packing:
         if isinstance(output, torch.Tensor):
             return put_back(output)
         return (put_back(output[0]), *output[1:])
-
-
-def _hidden(arguments: tuple[Any, ...], named: dict[str, Any]) -> torch.Tensor:
-    """Return the hidden states that a layer is given."""
-    hidden: torch.Tensor = arguments[0] if arguments else named["hidden_states"]
-    return hidden
-
-
-def _with_hidden(
-    arguments: tuple[Any, ...], named: dict[str, Any], hidden: torch.Tensor
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return a layer's arguments with others."""
-    if arguments:
-        return (hidden, *arguments[1:]), named
-    return arguments, {**named, "hidden_states": hidden}
 
 
 def _never(_: torch.Tensor) -> bool:

@@ -161,6 +161,6 @@ def test_where_only_the_top_layer_runs_there_is_none_to_compute_again_and_that_i
     packed = pack_for_read(model, kit.token_table(20), above=below)
     assert keep_no_activations(model, SimpleNamespace(depth=below), packed) is None
     assert capsys.readouterr().out == (
-        "compute.recompute_activations changes nothing here: the only layer above what is frozen runs for the "
-        "tokens that are read, and keeps little\n"
+        "compute.recompute_activations changes nothing here: the only layer above what is frozen runs for "
+        "the tokens that are read, and keeps little\n"
     )
