@@ -14,7 +14,7 @@ from tritune.settings.train import ComputeSettings
 KEPT_OPERATIONS = 224
 """Compiled matrix products that oneDNN keeps, of those that it would keep a thousand of. Each is for one size
 of its operands, and takes time to write and memory to hold. A training's sizes are few
-(`tritune/training/row_layout.py`), and nearly all of theirs are among these."""
+(`row_layout.py` and `bins.py` in `tritune/training`), and nearly all of theirs are among these."""
 
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
