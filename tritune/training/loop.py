@@ -28,7 +28,7 @@ from tritune.tokens import TokenTable
 from tritune.training.batches import Batch, collate, epoch_batches, pieces, steps_per_epoch
 from tritune.training.frozen import learn_only
 from tritune.training.loss_parts import loss_parts
-from tritune.training.optimizer import set_rates
+from tritune.training.optimizer import clipped_step, set_rates
 from tritune.training.processes import ALONE, Processes
 from tritune.training.recorded import RecordedPasses
 from tritune.training.schedule import first_step, share_since
@@ -163,8 +163,11 @@ def train(
                 else:
                     loss += recorded.run(batch, divisor, one_pass, first=number == 0)
             processes.add_up(learning, loss)
-            clip_grad_norm_(learning, settings.max_grad_norm)
-            optimizer.step()
+            if processes.sharded:
+                clip_grad_norm_(learning, settings.max_grad_norm)
+                optimizer.step()
+            else:
+                clipped_step(optimizer, learning, max_norm=settings.max_grad_norm)
             if recorded is None:  # what was recorded writes gradients to where they were then
                 optimizer.zero_grad(set_to_none=True)
 

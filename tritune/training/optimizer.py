@@ -1,15 +1,19 @@
 """AdamW over the groups of a tuning plan: what learns, how fast, and with what weight decay."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 from torch.autograd.graph import increment_version
+from torch.nn.utils import get_total_norm
 from torch.optim import AdamW, Optimizer
 
 from tritune.plan.tuning_plan import TuningPlan
 from tritune.training.sharding import as_part_of, own_part
+
+CLIPPING_EPSILON = 1e-6
+"""As in torch's `clip_grad_norm_`."""
 
 
 def plan_optimizer(model: nn.Module, plan: TuningPlan, *, weight_decay: float) -> AdamW:
@@ -56,6 +60,23 @@ def set_rates(optimizer: AdamW, share_of: Callable[[float], float]) -> float:
     for group in optimizer.param_groups:
         group["lr"] = group["peak_lr"] * shares[group["start"]]
     return max(float(group["lr"]) for group in optimizer.param_groups)
+
+
+def clipped_step(optimizer: AdamW, learning: Sequence[nn.Parameter], *, max_norm: float) -> None:
+    """Do a step with gradients whose norm over all of them is no more than `max_norm`.
+
+    As torch's `clip_grad_norm_` and a step after it, to rounding; but the fused step itself divides the
+    gradients, which it has in hand anyway, by what torch's `GradScaler` gives it a place for.
+
+    Args:
+        learning: what has gradients, as plain tensors.
+    """
+    norm = get_total_norm([p.grad for p in learning if p.grad is not None])
+    optimizer.grad_scale = ((norm + CLIPPING_EPSILON) / max_norm).clamp(min=1.0)
+    try:
+        optimizer.step()
+    finally:
+        del optimizer.grad_scale
 
 
 def optimizer_tensors(model: nn.Module, optimizer: AdamW) -> dict[str, torch.Tensor]:

@@ -2,7 +2,13 @@ import pytest
 import torch
 
 from tritune.plan.tuning_plan import Phase
-from tritune.training.optimizer import optimizer_tensors, plan_optimizer, restore_optimizer, set_rates
+from tritune.training.optimizer import (
+    clipped_step,
+    optimizer_tensors,
+    plan_optimizer,
+    restore_optimizer,
+    set_rates,
+)
 
 
 def embeddings(name: str) -> bool:
@@ -57,3 +63,39 @@ def test_state_comes_back_as_a_copy(kit):
     for name, tensor in stored.items():
         assert torch.equal(tensor, again[name])
         assert tensor.data_ptr() != again[name].data_ptr()
+
+
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e3], ids=["short", "about as long", "far too long"])
+def test_a_clipped_step_is_torchs_clipping_and_a_step(kit, size):
+    def after(step):
+        model = kit.tiny_bert()
+        optimizer = plan_optimizer(model, kit.plan_for(model, frozen=embeddings), weight_decay=0.1)
+        learning = [p for group in optimizer.param_groups for p in group["params"]]
+        draw = torch.Generator().manual_seed(3)
+        for _ in range(3):
+            for parameter in learning[1:]:  # nothing has reached the first
+                parameter.grad = torch.randn(parameter.shape, generator=draw) * size / len(learning)
+            step(optimizer, learning)
+        return {name: tensor.clone() for name, tensor in optimizer_tensors(model, optimizer).items()}, [
+            parameter.detach().clone() for parameter in learning
+        ]
+
+    def torchs(optimizer, learning):
+        torch.nn.utils.clip_grad_norm_(learning, 0.5)
+        optimizer.step()
+
+    state, weights = after(lambda optimizer, learning: clipped_step(optimizer, learning, max_norm=0.5))
+    torch_state, torch_weights = after(torchs)
+    torch.testing.assert_close(weights, torch_weights, rtol=1e-5, atol=1e-8)
+    torch.testing.assert_close(state, torch_state, rtol=1e-5, atol=1e-10)
+
+
+def test_a_gradient_without_end_is_not_hidden_by_clipping(kit):
+    model = kit.tiny_bert()
+    optimizer = plan_optimizer(model, kit.plan_for(model), weight_decay=0.0)
+    learning = list(model.parameters())
+    for parameter in learning:
+        parameter.grad = torch.ones_like(parameter)
+    learning[0].grad[0] = torch.inf
+    clipped_step(optimizer, learning, max_norm=1.0)
+    assert not torch.isfinite(learning[0]).all()
