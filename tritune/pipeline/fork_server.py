@@ -2,8 +2,9 @@
 
 Importing torch, transformers and DVC takes a stage longer than many have to work, and each stage has two
 processes: DVC's, and the one that DVC starts. Both begin here as forks that have the libraries, and nothing
-of this project's, whose code is read when the process begins, as by an interpreter of its own. What is forked
-has computed nothing and has no thread, but for that of pyarrow's allocator (jemalloc), which sees to forks.
+of this project's, whose code is read when the process begins, as by an interpreter of its own; but for what
+dvc.lock says, which grows as stages end and would be parsed in each process of DVC's. What is forked has
+computed nothing and has no thread, but for that of pyarrow's allocator (jemalloc), which sees to forks.
 When whoever asks is gone, the server ends after the last process.
 """
 
@@ -25,6 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from setproctitle import setproctitle
+
+from tritune.pipeline.lock_file import changed_lock, know_entries, quicken_reading
 
 LIBRARIES = (
     "dvc.cli.parser",
@@ -98,7 +101,9 @@ def serve(requests: socket.socket) -> None:
                     return
                 others = [requests.fileno(), *(state.fileno() for _, state in running.values())]
                 with contextlib.suppress(OSError, ValueError):
-                    process, state = _start(json.loads(content), descriptors, others)
+                    request = json.loads(content)
+                    know_entries(Path(request["folder"], "dvc.lock"))
+                    process, state = _start(request, descriptors, others)
                     running[process.sentinel] = process, state
             else:
                 assert isinstance(ready, int)
@@ -155,8 +160,6 @@ def _quicken_dvc() -> None:
     """Have DVC, in this process, fork the stage it runs, and read and write dvc.lock faster."""
     import dvc.dvcfile
     import dvc.stage.run
-
-    from tritune.pipeline.lock_file import changed_lock, quicken_reading
 
     quicken_reading()
     dvc.stage.run._run = _forking(dvc.stage.run._run)

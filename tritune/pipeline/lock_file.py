@@ -36,6 +36,19 @@ def _parse(text: str, path: str, typ: str = "safe") -> Any:
     return parse_yaml(text, path, typ=typ)
 
 
+def know_entries(path: Path) -> None:
+    """Parse the entries of a dvc.lock that are new, for processes that are forked from this one.
+
+    What can't be read is left to them, who tell it.
+    """
+    from dvc.utils.serialize import YAMLFileCorruptedError
+
+    with contextlib.suppress(OSError, UnicodeDecodeError, YAMLFileCorruptedError):
+        text = path.read_text(encoding="utf-8")
+        for entry in _entries(text).values() if _is_plain(text) else ():
+            _parsed_entry(entry)
+
+
 def parsed_lock(text: str, path: str | os.PathLike[str]) -> dict[str, Any]:
     """Return what a dvc.lock says, as DVC's `parse_yaml` does, fresh objects each time.
 

@@ -8,7 +8,7 @@ from dvc.utils import serialize, strictyaml
 from dvc.utils.serialize import YAMLFileCorruptedError, modify_yaml, parse_yaml
 
 from tritune.pipeline import lock_file
-from tritune.pipeline.lock_file import changed_lock, parsed_lock, quicken_reading
+from tritune.pipeline.lock_file import changed_lock, know_entries, parsed_lock, quicken_reading
 
 ODD = {
     "numbers": [1e-5, 1e-4, 0.1, 1e16, -0.0, float("inf"), 12345678901234567890],
@@ -229,3 +229,19 @@ def test_dvc_reads_it_this_way_and_other_files_as_ever(tmp_path, monkeypatch):
         assert strictyaml.load(str(tmp_path / name))[0] == ({} if name == "dvc.lock" else {"a": 1})
     assert read == [str(tmp_path / "dvc.lock")]
     assert strictyaml.load(str(tmp_path / "dvc.lock"), round_trip=True)[0] == {"a": 1}
+
+
+def test_what_was_made_known_is_not_parsed_again(lock, monkeypatch):
+    with changed_lock(lock) as content:
+        add(content, "train@known-1", entry(871))
+        add(content, "train@known-2", entry(872))
+    know_entries(lock)
+    monkeypatch.setattr(serialize, "parse_yaml", lambda *_: pytest.fail("parsed again"))
+    assert list(parsed_lock(lock.read_text(), lock)["stages"]) == ["train@known-1", "train@known-2"]
+
+
+@pytest.mark.parametrize("content", [None, b"\xff", b"schema: '2.0'\nstages:\n  a: [\n", b""])
+def test_what_cannot_be_made_known_is_left_to_who_reads_it(lock, content):
+    if content is not None:
+        lock.write_bytes(content)
+    know_entries(lock)
