@@ -57,7 +57,7 @@ def plan_title(stages: Sequence[Stage]) -> str:
 
 def epoch_rows(root: Path) -> list[dict[str, str]]:
     """Return the learning curves as a table: one row per training and epoch; empty without a comparison."""
-    from pyarrow.parquet import read_table
+    from pyarrow.parquet import ParquetFile  # read_table imports pandas
 
     comparison = read_comparison(root)
     metric = str(comparison.get("metric", ""))
@@ -67,7 +67,7 @@ def epoch_rows(root: Path) -> list[dict[str, str]]:
             path = root / f"histories/{method['method']}-{seed['seed']}.parquet"
             if not path.is_file():
                 continue
-            for epoch in read_table(path).to_pylist():
+            for epoch in ParquetFile(path).read().to_pylist():
                 rows.append(
                     {
                         "method": method["method"],

@@ -62,7 +62,7 @@ async def finetune() -> list[State] | State:
         # In a thread, so that this loop hears of Ctrl-C and cancellation.
         await asyncio.to_thread(wait, list(futures.values()))
         if any(outcome.state != "Cached" for outcome in execution.outcomes.values()):
-            await asyncio.to_thread(order_lock, execution.root)
+            await asyncio.to_thread(order_lock, execution.root, execution.stages)
         if "select" in execution.outcomes and not execution.cancelled:
             futures["register"] = register.submit(wait_for=[futures["select"]])
             await asyncio.to_thread(wait, [futures["register"]])

@@ -102,16 +102,19 @@ def read_stages(
     return list(stages.values())
 
 
-def order_lock(root: Path, *, pipeline: str = "dvc.yaml") -> None:
-    """Put the entries of a pipeline's dvc.lock in the order of its dvc.yaml.
+def order_lock(root: Path, stages: Iterable[Stage]) -> None:
+    """Put the entries of a pipeline's dvc.lock in the order of its stages, those of no stage last.
 
     DVC appends them as stages end, so that two runs side by side would differ in order alone.
+
+    Args:
+        stages: All of a pipeline, as `read_stages` gives them.
     """
-    path = (root / pipeline).with_name("dvc.lock")
+    wanted = {stage.name: number for number, stage in enumerate(stages)}
+    path = (root / next(iter(stages)).pipeline).with_name("dvc.lock")
     with open_repository(root) as repo, repo.lock:
         if not path.is_file():
             return
-        wanted = {stage.name: number for number, stage in enumerate(stages_of(repo, pipeline))}
         with changed_lock(path) as lock:
             entries = lock.get("stages", {}).items()
             lock["stages"] = dict(sorted(entries, key=lambda entry: wanted.get(entry[0], len(wanted))))

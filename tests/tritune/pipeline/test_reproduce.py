@@ -156,7 +156,7 @@ def test_dvc_lock_is_put_in_the_order_of_dvc_yaml_with_the_same_content(toy, run
         runner.bring_up_to_date(stage(toy, name))
     lock = toy.folder / "dvc.lock"
     before = lock.read_text()
-    order_lock(toy.folder)
+    order_lock(toy.folder, read_stages(toy.folder))
     after = lock.read_text()
     assert before.index("train@partial-13:") < before.index("train@full-13:")
     assert after.index("train@full-13:") < after.index("train@partial-13:")
