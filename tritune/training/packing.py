@@ -2,8 +2,8 @@
 
 All that a layer does to each token alone (every matrix product) sees tokens only. Attention gets the rows
 back by a function around that of transformers, with the masks that the model itself made for the padded
-batch; above the last layer all is as ever. The model is called with one argument more, `row_lengths`, which a
-hook takes off; without it, it runs with padding.
+batch; above the last layer all is as ever, or is what is read there. The model is called with one argument
+more, `row_lengths`, which a hook takes off; without it, it runs with padding.
 
 Source: Zeng et al. 2022 (unpadded BERT), https://arxiv.org/abs/2208.08124. Where we differ: no model is
 written anew; whichever takes its attention from transformers' registry is tried.
@@ -31,7 +31,7 @@ from tritune.training.group_masks import GroupMasks
 from tritune.training.layer_arguments import hidden_of, with_hidden, without_mask
 from tritune.training.own_rows import looks_of
 from tritune.training.packed_attention import ATTRIBUTE, LOOKS_BACK, PLAIN, packed_attention
-from tritune.training.reading import PLACES, Place, Reading
+from tritune.training.reading import PLACES, Place, Reading, place_in
 from tritune.training.row_layout import RowLayout, few_counts
 
 ARGUMENT = "row_lengths"
@@ -96,7 +96,7 @@ def packed_layers(
                 else:
                     packing.take_few_sizes(packed, expected)
                     if only_read and len(expected) == len(rows):
-                        packing.run_for_read(packed, expected)
+                        packing.run_for_read(packed, expected, pad_token_id=pad_token_id)
                 return packing
     except Exception:
         pass  # a trial: whatever code of others makes of hidden states in this shape, it runs with padding
@@ -126,6 +126,9 @@ class Packing:
         """Whether rows are laid end to end even where none is padded: attention needs no mask then."""
         self.reads: Place | None = None
         """Which token of each row is read above the layers; None: more than one, or it is not known."""
+        self._reads_now: Place | None = None
+        """Of the batch that is running."""
+        self._pad_token_id = -1
         self.reading: Reading | None = None
         """What the top layer is being asked, where that is of the read tokens alone."""
         self._looks: dict[nn.Module, set[bool]] | None = None
@@ -200,13 +203,17 @@ class Packing:
         finally:
             self.layout = before
 
-    def run_for_read(self, outputs: Callable[[], torch.Tensor], expected: torch.Tensor) -> None:
+    def run_for_read(
+        self, outputs: Callable[[], torch.Tensor], expected: torch.Tensor, *, pad_token_id: int
+    ) -> None:
         """Let the top layer run for the one token of each row that is read above it, if there is one.
 
         Args:
             outputs: runs the model on a few rows, of different tokens.
             expected: [rows, k] what that gives as it is.
+            pad_token_id: as the model knows it.
         """
+        self._pad_token_id = pad_token_id
         # Where a head tells nothing apart yet, as one of zeros, nothing can be seen of what it will read.
         apart = float((expected - expected[:1]).abs().max())
         told_apart = apart > TOLD_APART * float(expected.abs().max().clamp(min=1))
@@ -249,6 +256,9 @@ class Packing:
         self.group_masks.clear()
         self._packed.clear()
         lengths = self._lengths
+        self._reads_now = place_in(
+            self.reads, named.get("input_ids"), lengths, pad_token_id=self._pad_token_id
+        )
         self.without_mask = lengths is not None and self.needs_no_mask(lengths)
         if self.without_mask:
             named = {**named, "attention_mask": None}
@@ -272,8 +282,8 @@ class Packing:
         if self.layout is not None:
             at = {name: self._pack(named[name]) for name in POSITIONS if named.get(name) is not None}
             named = {**named, **at}
-        if layer is self._layers[-1] and self.layout is not None and self.reads is not None:
-            self.reading = Reading(self.reads, self.layout)
+        if layer is self._layers[-1] and self.layout is not None and self._reads_now is not None:
+            self.reading = Reading(self._reads_now, self.layout)
             self.reading.keep_keys(layer, arguments, named)
             hidden = self.reading.of(hidden_of(arguments, named))
             named = {**named, **{name: self.reading.of(named[name]) for name in at}}
@@ -284,7 +294,7 @@ class Packing:
         """Return where the rows of a padded batch are to lie; None where nothing is padding."""
         rows, longest = hidden.shape[:2]
         lengths = lengths[:, 0].clamp(max=longest)
-        if not (self.always or self.reads) and int(lengths.sum()) == rows * longest:
+        if not (self.always or self._reads_now) and int(lengths.sum()) == rows * longest:
             return None
         few = self._few_sizes(hidden[:0].to(self._kind))  # as layers get them
         tokens = few_counts(int(lengths.sum())) if few else None

@@ -25,6 +25,24 @@ FEWEST_READ = 32
 """Tokens that the top layer runs for at least, where its products are to have few sizes."""
 
 
+def place_in(
+    place: Place | None, input_ids: torch.Tensor | None, lengths: torch.Tensor | None, *, pad_token_id: int
+) -> Place | None:
+    """Return which token of each row of one batch is read; None: not the same of all.
+
+    Decoders read the last that is not what pads: an end of text that pads as well is passed over.
+
+    Args:
+        place: where it is in rows that end otherwise.
+        input_ids: [rows, longest].
+        lengths: [rows, 1].
+    """
+    if place != "last" or input_ids is None or lengths is None:
+        return None if place == "last" else place
+    ends = input_ids.gather(1, lengths.to(input_ids.device) - 1)
+    return None if bool((ends == pad_token_id).any()) else place
+
+
 class KeysFound(Exception):
     """Keys and values of all tokens are there; the rest of the layer need not run on them."""
 

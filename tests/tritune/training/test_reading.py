@@ -51,6 +51,18 @@ def test_loss_and_gradients_are_those_of_the_whole_layer(kit, monkeypatch, name,
     assert_same(padded, loss_and_gradients(model, replace(table, packed=True)))
 
 
+@pytest.mark.parametrize("name", ["bert", "gpt2", "llama"])
+def test_a_row_may_end_in_what_pads(kit, name):
+    """As texts do whose end of text pads, too; a decoder reads the token before it."""
+    model, table = tiny(name), kit.token_table(20)
+    tokens = table.tokens.copy()
+    tokens[np.cumsum(table.lengths)[3:5] - 1] = 0
+    table = replace(table, tokens=tokens)
+    padded = loss_and_gradients(model, table)
+    assert pack_for_read(model, kit.token_table(20)).reads == READS[name]
+    assert_same(padded, loss_and_gradients(model, replace(table, packed=True)))
+
+
 @pytest.mark.parametrize("name", ["bert", "llama"])
 def test_attention_of_our_own_gives_the_same(kit, name):
     """As with dropout, which ours is for; the rate is so small that nothing is dropped."""
