@@ -258,7 +258,7 @@ def conclude(curves: Curves, console: Console, *, stopped: bool, began: float, r
             run_stage(runner, stages["report"], display)
     finally:
         runner.stop()
-    order_lock(curves.root, stages.values())
+    order_lock(curves.root, list(stages.values()))
     show_advice(console, curves.root, asked=curves.asked, seconds=time.monotonic() - began)
     return 1 if stopped else 0
 

@@ -4,7 +4,7 @@ dvc.yaml is the only DAG, and DVC the only judge of what is up to date.
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -102,7 +102,7 @@ def read_stages(
     return list(stages.values())
 
 
-def order_lock(root: Path, stages: Iterable[Stage]) -> None:
+def order_lock(root: Path, stages: Sequence[Stage]) -> None:
     """Put the entries of a pipeline's dvc.lock in the order of its stages, those of no stage last.
 
     DVC appends them as stages end, so that two runs side by side would differ in order alone.
@@ -111,13 +111,14 @@ def order_lock(root: Path, stages: Iterable[Stage]) -> None:
         stages: All of a pipeline, as `read_stages` gives them.
     """
     wanted = {stage.name: number for number, stage in enumerate(stages)}
-    path = (root / next(iter(stages)).pipeline).with_name("dvc.lock")
+    path = (root / stages[0].pipeline).with_name("dvc.lock")
     with open_repository(root) as repo, repo.lock:
         if not path.is_file():
             return
         with changed_lock(path) as lock:
-            entries = lock.get("stages", {}).items()
-            lock["stages"] = dict(sorted(entries, key=lambda entry: wanted.get(entry[0], len(wanted))))
+            if entries := lock.get("stages", {}):
+                place = {name: wanted.get(name, len(wanted)) for name in entries}
+                lock["stages"] = {name: entries[name] for name in sorted(entries, key=place.__getitem__)}
 
 
 def stages_of(repo: Any, pipeline: str = "dvc.yaml") -> list[Any]:

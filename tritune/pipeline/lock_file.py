@@ -17,8 +17,8 @@ from typing import Any
 
 HEAD = "schema: '2.0'\nstages:\n"
 
-ENTRIES_KNOWN = 512
-"""As many parsed entries a process keeps, each some kilobytes."""
+ENTRIES_KNOWN = 4096
+"""As many parsed entries a process keeps, each some kilobytes; a lock with more would be parsed each time."""
 
 
 def quicken_reading() -> None:
@@ -41,9 +41,7 @@ def know_entries(path: Path) -> None:
 
     What can't be read is left to them, who tell it.
     """
-    from dvc.utils.serialize import YAMLFileCorruptedError
-
-    with contextlib.suppress(OSError, UnicodeDecodeError, YAMLFileCorruptedError):
+    with contextlib.suppress(Exception):
         text = path.read_text(encoding="utf-8")
         for entry in _entries(text).values() if _is_plain(text) else ():
             _parsed_entry(entry)
@@ -79,7 +77,8 @@ def _parsed_entry(entry: str) -> dict[str, Any]:
     from dvc.utils.serialize import parse_yaml
 
     parsed = parse_yaml(HEAD + entry, "dvc.lock")
-    return dict(parsed["stages"]) if list(parsed) == ["schema", "stages"] else {}
+    alone = list(parsed) == ["schema", "stages"] and isinstance(parsed["stages"], dict)
+    return dict(parsed["stages"]) if alone else {}
 
 
 @contextlib.contextmanager

@@ -240,7 +240,23 @@ def test_what_was_made_known_is_not_parsed_again(lock, monkeypatch):
     assert list(parsed_lock(lock.read_text(), lock)["stages"]) == ["train@known-1", "train@known-2"]
 
 
-@pytest.mark.parametrize("content", [None, b"\xff", b"schema: '2.0'\nstages:\n  a: [\n", b""])
+@pytest.mark.parametrize("rest", ["\n", "- a\n", "  a\n", "  a: 1\n  2\n"])
+def test_what_stands_where_entries_should_is_read_as_by_dvc(lock, rest):
+    text = f"schema: '2.0'\nstages:\n{rest}"
+
+    def read(parse):
+        try:
+            return parse(text, lock)
+        except YAMLFileCorruptedError:
+            return "damaged"
+
+    assert read(parsed_lock) == read(parse_yaml)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [None, b"\xff", b"", *(b"schema: '2.0'\nstages:\n" + rest for rest in (b"  a: [\n", b"- a\n", b"\n"))],
+)
 def test_what_cannot_be_made_known_is_left_to_who_reads_it(lock, content):
     if content is not None:
         lock.write_bytes(content)
