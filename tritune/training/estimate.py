@@ -40,7 +40,7 @@ from tritune.training.reduced import keep_no_activations, leave_out_padding
 from tritune.training.some_rows import rows_of
 from tritune.training.start_above import start_above
 from tritune.training.state import TrainingState
-from tritune.training.stored_prefix import frozen_depth
+from tritune.training.stored_prefix import StoredPrefix, frozen_depth
 from tritune.training.train_slice import slice_rows
 from tritune.training.trial_pass import insist_on_same_bits
 
@@ -103,18 +103,27 @@ def estimate_training(
     compiles = compiles and not recompute
     linear = None if compiles else FastLinear(model)
     with tempfile.TemporaryDirectory() as memos:
-        started = time.monotonic()
-        prefix, (timed, asked) = start_above(
-            model,
-            frozen_depth(model, plan) if size <= memo_gib * 2**30 else 0,
-            [timed, asked],
-            objective=objective,
-            precision=precision,
-            memo_gib=memo_gib,
-            pad_token_id=pad_token_id,
-            memos=Path(memos),
-        )
-        filling = time.monotonic() - started
+
+        def started_above() -> tuple[StoredPrefix | None, list[TokenTable], float]:
+            """Return what `start_above` does, and the seconds it took."""
+            began = time.monotonic()
+            prefix, tables = start_above(
+                model,
+                frozen_depth(model, plan) if size <= memo_gib * 2**30 else 0,
+                [timed, asked],
+                objective=objective,
+                precision=precision,
+                memo_gib=memo_gib,
+                pad_token_id=pad_token_id,
+                memos=Path(memos),
+            )
+            return prefix, tables, time.monotonic() - began
+
+        prefix, _, filling = started_above()
+        if prefix is not None:
+            prefix.remove()
+        # Now that it is stored, what is left does not grow with the rows.
+        prefix, (timed, asked), finding = started_above()
         if linear is not None:
             linear.forget()
         packing, (timed, asked, training) = leave_out_padding(
@@ -209,7 +218,7 @@ def estimate_training(
         )
     return Estimate(
         seconds=settings.epochs * (per_token * float(costs.sum()) + evaluation) + kernels,
-        prefix_seconds=filling / filled if prefix is not None else 0.0,
+        prefix_seconds=finding + (filling - finding) / filled if prefix is not None else 0.0,
         prefix_bytes=size if prefix is not None else 0,
         gpu_bytes=torch.cuda.max_memory_allocated() if model.device.type == "cuda" else None,
     )

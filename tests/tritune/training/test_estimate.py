@@ -1,6 +1,7 @@
 """An estimate runs a few real steps and counts what all of them run."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -55,6 +56,25 @@ def test_it_says_what_the_frozen_layers_take(kit):
     assert partial.prefix_bytes == tokens * 32 * 4
     without = estimated(kit, frozen=low, memo_gib=tokens * 32 * 4 / 2**30 / 2)
     assert (without.prefix_seconds, without.prefix_bytes) == (0.0, 0)
+
+
+def test_what_frozen_layers_take_once_is_not_multiplied_by_the_rows(kit, monkeypatch):
+    clock, sizes = [0.0], []
+    start_above = estimate.start_above
+
+    def started(model, depth, tables, *, memos, **given):
+        filled = not any(memos.glob("*.npy"))
+        found = start_above(model, depth, tables, memos=memos, **given)
+        sizes.append(sum(len(table.tokens) for table in tables))
+        clock[0] += 7.0 + 0.01 * filled * sizes[-1]
+        return found
+
+    monkeypatch.setattr(estimate, "start_above", started)
+    monkeypatch.setattr(estimate, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    found = estimated(kit, frozen=low)
+    every = len(kit.token_table(400).tokens) + len(kit.token_table(40, seed=2).tokens)
+    assert sizes[0] < every / 2
+    assert found.prefix_seconds == pytest.approx(7.0 + 0.01 * every)
 
 
 def test_a_phase_counts_by_its_length_and_those_between_by_their_compute(kit):
