@@ -8,6 +8,7 @@ trains the same methods from the same seeds and peak rates, and scores validatio
 registry, nothing kept. Trainer's switches are those of `make bench`, at its defaults and at its best. All get
 the same cores: we train side by side, one thread each, and Trainer gives all threads to one training after
 the other. They take turns; what a repeat gave is kept, and the same command goes on after the last one.
+What is around trainings mostly takes as long for few texts as for many; `--rows` measures another size.
 """
 
 import argparse
@@ -53,25 +54,27 @@ def main() -> None:
     conditions = {
         "machine": torch.cuda.get_device_name() if device.type == "cuda" else cpu_name(),
         "precision": chosen_precision(compute, device),
-        "rows": options.rows,
         "cores": compute.threads,
         "versions": {name: version(name) for name in ("torch", "transformers", "prefect", "dvc")},
     }
     target = RESULT.with_suffix(".json")
     runs = kept_trainings(target, conditions)
-    for repeat in range(len(runs) // len(NAMES), options.repeats):
+    done = sum(run["rows"] == options.rows for run in runs) // len(NAMES)
+    for repeat in range(done, options.repeats):
         with tempfile.TemporaryDirectory(prefix="tritune-bench-") as folder:
-            turn = one_repeat(Path(folder), conditions, repeat=repeat)
-        runs += turn
+            turn = one_repeat(Path(folder), conditions, rows=options.rows, repeat=repeat)
+        runs += [{"rows": options.rows, **run} for run in turn]
         keep_trainings(target, {"conditions": conditions, "trainings": runs})
     text = page(runs, conditions)
     RESULT.with_suffix(".md").write_text(text, "utf-8")
     print(text)
 
 
-def one_repeat(folder: Path, conditions: Mapping[str, Any], *, repeat: int) -> list[dict[str, Any]]:
+def one_repeat(
+    folder: Path, conditions: Mapping[str, Any], *, rows: int, repeat: int
+) -> list[dict[str, Any]]:
     """Return what each took; ours comes first, as the script around Trainer reads its splits and plans."""
-    clone = cloned(folder, rows=conditions["rows"])
+    clone = cloned(folder, rows=rows)
     started = time.monotonic()
     done = clone.tritune("run", timeout=7200)
     seconds = time.monotonic() - started
@@ -139,22 +142,32 @@ def trainers(name: str, folder: Path, conditions: Mapping[str, Any]) -> dict[str
 
 
 def page(runs: Sequence[Mapping[str, Any]], conditions: Mapping[str, Any]) -> str:
-    """Return the table as Markdown."""
+    """Return the tables as Markdown, one for each number of rows, the smallest first."""
+    versions = ", ".join(f"{name} {value}" for name, value in sorted(conditions["versions"].items()))
+    lines = [
+        "# A whole comparison against a script around transformers' Trainer",
+        "",
+        f"{len(METHODS)} methods by {len(SEEDS)} seeds on short texts, {EPOCHS} "
+        f"epochs, batches of {BATCH_SIZE}; {conditions['machine']}; {versions}. Ours is `tritune run` in a "
+        "fresh clone, from the raw file to the registered model, with report, baselines and explanations. "
+        "Theirs tokenizes, trains and scores, and keeps nothing. The same cores for all. Medians of "
+        "the repeats, and of the ratios within each, with the least and the greatest. "
+        "Made by `python -m benchmarks.whole_flow`.",
+    ]
+    for rows in sorted({run["rows"] for run in runs}):
+        lines += ["", *table([run for run in runs if run["rows"] == rows], rows=rows)]
+    return "\n".join(lines) + "\n"
+
+
+def table(runs: Sequence[Mapping[str, Any]], *, rows: int) -> list[str]:
+    """Return the lines about one number of rows."""
     of = {
         name: sorted((run for run in runs if run["name"] == name), key=lambda run: run["repeat"])
         for name in NAMES
     }
-    versions = ", ".join(f"{name} {value}" for name, value in sorted(conditions["versions"].items()))
     repeats = len(of["tritune"])
     lines = [
-        "# A whole comparison against a script around transformers' Trainer",
-        "",
-        f"{len(METHODS)} methods by {len(SEEDS)} seeds on {conditions['rows']:,} short texts, {EPOCHS} "
-        f"epochs, batches of {BATCH_SIZE}; {conditions['machine']}; {versions}. Ours is `tritune run` in a "
-        "fresh clone, from the raw file to the registered model, with report, baselines and explanations. "
-        "Theirs tokenizes, trains and scores, and keeps nothing. The same cores for all. Medians of "
-        f"{repeats} {'repeat' if repeats == 1 else 'repeats'}, and of the ratios within each, with the least "
-        "and the greatest. Made by `python -m benchmarks.whole_flow`.",
+        f"## {rows:,} texts, {repeats} {'repeat' if repeats == 1 else 'repeats'}",
         "",
         f"| by | seconds | times ours (min - max) | {' | '.join(f'{name}: accuracy' for name in METHODS)} |",
         f"|---|---:|---|{'---:|' * len(METHODS)}",
@@ -166,7 +179,7 @@ def page(runs: Sequence[Mapping[str, Any]], conditions: Mapping[str, Any]) -> st
         seconds = statistics.median(run["seconds"] for run in own)
         cells = [NAMES[name], f"{seconds:.0f}", "" if name == "tritune" else spread, *scores]
         lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 if __name__ == "__main__":
