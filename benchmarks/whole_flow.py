@@ -8,7 +8,7 @@ trains the same methods from the same seeds and peak rates, and scores validatio
 registry, nothing kept. Trainer's switches are those of `make bench`, at its defaults and at its best. All get
 the same cores: we train side by side, one thread each, and Trainer gives all threads to one training after
 the other. They take turns; what a repeat gave is kept, and the same command goes on after the last one.
-What is around trainings mostly takes as long for few texts as for many; `--rows` measures another size.
+Each size that `--rows` asks for has a table of its own.
 """
 
 import argparse

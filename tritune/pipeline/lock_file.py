@@ -42,8 +42,7 @@ def know_entries(path: Path) -> None:
     What can't be read is left to them, who tell it.
     """
     with contextlib.suppress(Exception):
-        text = path.read_text(encoding="utf-8")
-        for entry in _entries(text).values() if _is_plain(text) else ():
+        for entry in _entries(path.read_text(encoding="utf-8")).values():
             _parsed_entry(entry)
 
 
@@ -59,7 +58,7 @@ def parsed_lock(text: str, path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml
 
-    known = _entries(text) if _is_plain(text) else {}
+    known = _entries(text)
     stages: dict[str, Any] = {}
     with contextlib.suppress(YAMLFileCorruptedError):  # told by the parser that sees the whole file
         for entry in known.values():
@@ -142,7 +141,7 @@ def _text(content: Mapping[str, Any], before: Mapping[str, Any], text: str) -> s
 
 def _entries(text: str) -> dict[str, str]:
     """Return the lines of each stage by its name; nothing where the file does not look as DVC writes it."""
-    if not text.startswith(HEAD):
+    if not text.startswith(HEAD) or not _is_plain(text):
         return {}
     entries = re.split(r"(?m)^(?=  \S)", text.removeprefix(HEAD))
     return {entry.partition(":\n")[0].strip(): entry for entry in entries if entry}

@@ -37,8 +37,10 @@ def place_in(
         input_ids: [rows, longest].
         lengths: [rows, 1].
     """
-    if place != "last" or input_ids is None or lengths is None:
-        return None if place == "last" else place
+    if place != "last":
+        return place
+    if input_ids is None or lengths is None:
+        return None
     ends = input_ids.gather(1, lengths.to(input_ids.device) - 1)
     return None if bool((ends == pad_token_id).any()) else place
 
