@@ -13,7 +13,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from torch.nn.utils import clip_grad_norm_
 
 from tritune.compute import mixed_precision, return_freed_memory
 from tritune.errors import InputError
@@ -163,11 +162,7 @@ def train(
                 else:
                     loss += recorded.run(batch, divisor, one_pass, first=number == 0)
             processes.add_up(learning, loss)
-            if processes.sharded:
-                clip_grad_norm_(learning, settings.max_grad_norm)
-                optimizer.step()
-            else:
-                clipped_step(optimizer, learning, max_norm=settings.max_grad_norm)
+            clipped_step(optimizer, learning, max_norm=settings.max_grad_norm)
             if recorded is None:  # what was recorded writes gradients to where they were then
                 optimizer.zero_grad(set_to_none=True)
 

@@ -69,7 +69,7 @@ def clipped_step(optimizer: AdamW, learning: Sequence[nn.Parameter], *, max_norm
     gradients, which it has in hand anyway, by what torch's `GradScaler` gives it a place for.
 
     Args:
-        learning: what has gradients, as plain tensors.
+        learning: what may have gradients; of a sharded model the parts, in all processes together.
     """
     norm = get_total_norm([p.grad for p in learning if p.grad is not None])
     optimizer.grad_scale = ((norm + CLIPPING_EPSILON) / max_norm).clamp(min=1.0)

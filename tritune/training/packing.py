@@ -89,14 +89,14 @@ def packed_layers(
     try:
         with evaluating(model), torch.inference_mode():
             expected = outputs(batch)
-            packing = Packing(model, layers)
+            packing = Packing(model, layers, pad_token_id=pad_token_id)
             if same_outputs(packed(), expected):
                 if on_gpu:
                     packing.drop_masks(packed, expected, longest=int(lengths.max()))
                 else:
                     packing.take_few_sizes(packed, expected)
                     if only_read and len(expected) == len(rows):
-                        packing.run_for_read(packed, expected, pad_token_id=pad_token_id)
+                        packing.run_for_read(packed, expected)
                 return packing
     except Exception:
         pass  # a trial: whatever code of others makes of hidden states in this shape, it runs with padding
@@ -108,13 +108,13 @@ def packed_layers(
 class Packing:
     """Hooks on a model and its layers."""
 
-    def __init__(self, model: PreTrainedModel, layers: Sequence[nn.Module]) -> None:
+    def __init__(self, model: PreTrainedModel, layers: Sequence[nn.Module], *, pad_token_id: int) -> None:
         """Put the hooks in place.
 
         Args:
             layers: neighbours, the lowest first; the last is the model's last.
         """
-        self._model, self._layers = model, layers
+        self._model, self._layers, self._pad_token_id = model, layers, pad_token_id
         self._kind = next(layers[0].parameters()).dtype
         self._lengths: torch.Tensor | None = None
         self.layout: RowLayout | None = None
@@ -128,7 +128,6 @@ class Packing:
         """Which token of each row is read above the layers; None: more than one, or it is not known."""
         self._reads_now: Place | None = None
         """Of the batch that is running."""
-        self._pad_token_id = -1
         self.reading: Reading | None = None
         """What the top layer is being asked, where that is of the read tokens alone."""
         self._looks: dict[nn.Module, set[bool]] | None = None
@@ -203,17 +202,13 @@ class Packing:
         finally:
             self.layout = before
 
-    def run_for_read(
-        self, outputs: Callable[[], torch.Tensor], expected: torch.Tensor, *, pad_token_id: int
-    ) -> None:
+    def run_for_read(self, outputs: Callable[[], torch.Tensor], expected: torch.Tensor) -> None:
         """Let the top layer run for the one token of each row that is read above it, if there is one.
 
         Args:
             outputs: runs the model on a few rows, of different tokens.
             expected: [rows, k] what that gives as it is.
-            pad_token_id: as the model knows it.
         """
-        self._pad_token_id = pad_token_id
         # Where a head tells nothing apart yet, as one of zeros, nothing can be seen of what it will read.
         apart = float((expected - expected[:1]).abs().max())
         told_apart = apart > TOLD_APART * float(expected.abs().max().clamp(min=1))

@@ -293,3 +293,22 @@ def test_a_sharded_model_that_writes_has_the_whole_ones_gradients(tiny_model, tm
             for name, other in others.items():
                 difference = np.linalg.norm(found[name] - other)
                 assert difference <= 1e-5 * np.linalg.norm(other) + 1e-6 * scale, name
+
+
+def test_gradients_in_parts_are_clipped_by_the_norm_of_all(made, tmp_path):
+    def moments(run):
+        """Return what AdamW has gathered of the gradients, which it gets clipped, after a step."""
+        next(run.moments())
+        own = [each["exp_avg"] for each in run.state.optimizer.state.values()]
+        return [(one.full_tensor() if hasattr(one, "full_tensor") else one).numpy() for one in own]
+
+    def both(processes):
+        ways = (processes, replace(processes, sharded=True))
+        return [moments(made("bert", "full", way, max_grad_norm=0.01)) for way in ways]
+
+    expected = moments(made("bert", "full", max_grad_norm=0.01))
+    assert np.sqrt(sum((one**2).sum() for one in expected)) == pytest.approx(0.1 * 0.01, rel=1e-3)
+    for of_process in together(both, tmp_path):
+        for found in of_process:
+            for one, other in zip(found, expected, strict=True):
+                np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-8)
